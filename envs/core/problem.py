@@ -1,0 +1,246 @@
+"""What a scheduling problem hands to the shared machinery: its binding to the protocol and its catalogue entry."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.core.errors import UsageError
+from envs.core.spec import GraphSpec, Observation
+
+StateT = TypeVar("StateT", bound=NamedTuple)
+InstanceT = TypeVar("InstanceT", bound="Instance")
+SolutionT = TypeVar("SolutionT")
+
+Floats = NDArray[np.float64]
+Lanes = NDArray[np.int64]
+
+
+class Instance(Protocol):
+    """One problem instance: immutable, with a name for reports."""
+
+    @property
+    def name(self) -> str:
+        """Name that reports and result files use."""
+        ...
+
+
+class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
+    """Binds one problem's compiled, batched rules to the decision protocol, for one configuration.
+
+    A state is a ``NamedTuple`` of arrays whose leading axis is the lane. It holds everything an episode depends on,
+    including ``generator``, a ``(lanes,)`` uint64 array. Methods write into the state and the given arrays and touch
+    nothing else.
+
+    The objective is minimised. `objective` is, at every moment, a bound on (or the part already incurred of) the
+    objective of the finished episode, and equals it at the end. The reward of a step is its decrease, divided by
+    `reward_unit`; so an episode's return telescopes exactly to ``(objective at reset - final objective) / unit``.
+    """
+
+    spec: GraphSpec
+    illegal_action_penalty: float
+
+    @abstractmethod
+    def allocate(self, lanes: int) -> StateT:
+        """Returns the zeroed state of ``lanes`` lanes."""
+
+    @abstractmethod
+    def draw(self, state: StateT, lanes: Lanes) -> None:
+        """Begins a new episode in each of ``lanes`` on an instance drawn with the lane's generator."""
+
+    @abstractmethod
+    def load(self, state: StateT, lane: int, instance: InstanceT) -> None:
+        """Begins a new episode in ``lane`` on ``instance``.
+
+        Raises:
+            UsageError: The instance exceeds the capacity of the spec.
+        """
+
+    @abstractmethod
+    def step(self, state: StateT, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Applies one action in every active lane; returns the ``(lanes,)`` flags of refused (illegal) actions.
+
+        A refused action leaves its lane as it was.
+        """
+
+    @abstractmethod
+    def observe(self, state: StateT, lanes: Lanes, out: Observation, *, static: bool) -> None:
+        """Writes the observation of ``lanes[i]`` into row ``i`` of ``out``; static arrays only when asked."""
+
+    @abstractmethod
+    def finished(self, state: StateT) -> NDArray[np.bool_]:
+        """Returns the ``(lanes,)`` flags of finished episodes."""
+
+    @abstractmethod
+    def objective(self, state: StateT) -> Floats:
+        """Returns the ``(lanes,)`` bounds on the objective; the objective itself where the episode is finished."""
+
+    @abstractmethod
+    def reward_unit(self, state: StateT) -> Floats:
+        """Returns, for each lane, the decrease of the objective that is worth a reward of 1."""
+
+    @abstractmethod
+    def instance(self, state: StateT, lane: int) -> InstanceT:
+        """Returns the instance that ``lane`` is running."""
+
+    @abstractmethod
+    def solution(self, state: StateT, lane: int) -> SolutionT:
+        """Returns the solution that ``lane`` has built so far."""
+
+    @abstractmethod
+    def render(self, state: StateT, lane: int, mode: str) -> Any:
+        """Draws ``lane``: an ``(height, width, 3)`` uint8 picture for ``"rgb_array"``, text for ``"ansi"``."""
+
+
+Priority = Callable[[Any], Floats]
+"""Maps a problem's state to ``(lanes, actions)`` priorities, smaller is better; masked entries are ignored."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A classical dispatching rule.
+
+    Attributes:
+        name: Its usual name, lower case with underscores; it stands in result files.
+        priority: What it minimises over the legal candidates; ties go to the smaller action index.
+        source: Where it was published.
+    """
+
+    name: str
+    priority: Priority
+    source: str
+
+
+class SolverResult(NamedTuple):
+    """What a solver found.
+
+    Attributes:
+        solution: The best solution found.
+        objective: Its objective by the solver's own account.
+        bound: A proven lower bound, or None.
+        status: The solver's verdict: "optimal", "feasible" or "heuristic".
+    """
+
+    solution: Any
+    objective: float
+    bound: float | None
+    status: str
+
+
+class Solver(Protocol):
+    """Solves whole instances: a constructive heuristic, or an exact method within its limits."""
+
+    def __call__(self, instance: Any, /, *, seed: int = 0) -> SolverResult:
+        """Returns the best solution found."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A best-known objective value.
+
+    Attributes:
+        value: The objective value that gaps are taken against.
+        source: Who reported it and when.
+        is_bound: True when ``value`` is not proven optimal but only the best known (an open instance).
+        lower_bound: The best proven lower bound, equal to ``value`` for a closed instance.
+    """
+
+    value: float
+    source: str
+    is_bound: bool
+    lower_bound: float
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A named set of instances with their reference values.
+
+    Attributes:
+        name: Name that result files use.
+        instances: The instances, in their usual order.
+        references: Best-known values by instance name; may be empty for instances nobody has solved.
+        groups: Group (usually the size) of each instance by name, for tables.
+    """
+
+    name: str
+    instances: tuple[Any, ...]
+    references: Mapping[str, Reference] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+    def select(self, names: Sequence[str]) -> Benchmark:
+        """Returns the benchmark cut down to the named instances.
+
+        Raises:
+            UsageError: A name is not in the benchmark.
+        """
+        known = {instance.name: instance for instance in self.instances}
+        for name in names:
+            if name not in known:
+                raise UsageError(f"benchmark {self.name} has no instance {name!r}; it has {', '.join(known)}")
+        return Benchmark(self.name, tuple(known[name] for name in names), self.references, self.groups)
+
+
+@dataclass(frozen=True)
+class ProblemDefinition:
+    """The catalogue entry of a problem: everything that generic code may ask of it.
+
+    A folder ``envs/<name>`` whose ``__init__`` has a ``PROBLEM`` of this type is found and registered by itself.
+
+    Attributes:
+        name: Folder name, e.g. ``"job_shop"``.
+        env_id: Gymnasium identifier, e.g. ``"dispatchlab/JobShop-v0"``.
+        config: Frozen dataclass of the environment's options, all with defaults.
+        make: Builds the binding from a config.
+        fit: Returns options under which the given instances fit (capacities), e.g. ``{"max_jobs": 20}``.
+        verify: Checks a finished solution independently and returns its objective; raises `UsageError` if invalid.
+        read_instance: Reads an instance from a file in any format of the field that the problem supports.
+        solution_to_json: Turns a solution into JSON-ready data.
+        solution_to_rows: Turns a solution into rows for a CSV file, all with the same keys.
+        rules: Dispatching rules by name.
+        solvers: Solver factories by name: keyword options (time limit, ...) in, `Solver` out.
+        benchmarks: Benchmark factories by name.
+        variants: Small option sets that together reach every option; the conformance suite runs each.
+        objective_name: Name of the objective, e.g. ``"makespan"``.
+        objective_unit: Its unit.
+        chart_html: Draws a solution as a self-contained HTML fragment (SVG, no scripts from elsewhere).
+    """
+
+    name: str
+    env_id: str
+    config: type[Any]
+    make: Callable[[Any], Problem[Any, Any, Any]]
+    fit: Callable[[Sequence[Any]], dict[str, Any]]
+    verify: Callable[[Any, Any], float]
+    read_instance: Callable[[Path], Any]
+    solution_to_json: Callable[[Any], Any]
+    solution_to_rows: Callable[[Any], list[dict[str, Any]]]
+    rules: Mapping[str, Rule]
+    solvers: Mapping[str, Callable[..., Solver]]
+    benchmarks: Mapping[str, Callable[[], Benchmark]]
+    variants: tuple[Mapping[str, Any], ...]
+    objective_name: str
+    objective_unit: str
+    chart_html: Callable[[Any, Any], str]
+
+    def configure(self, options: Mapping[str, Any]) -> Any:
+        """Builds the config dataclass from plain options.
+
+        Raises:
+            UsageError: An option does not exist.
+        """
+        known = [f.name for f in fields(self.config)]
+        for option in options:
+            if option not in known:
+                raise UsageError(f"{self.env_id} has no option {option!r}; it has {', '.join(known)}")
+        return self.config(**options)
+
+    def bind(self, options: Mapping[str, Any]) -> Problem[Any, Any, Any]:
+        """Builds the protocol binding from plain options."""
+        return self.make(self.configure(options))

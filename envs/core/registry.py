@@ -1,0 +1,73 @@
+"""Finds the problems in the folders of ``envs`` and registers them with Gymnasium."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import gymnasium
+
+from envs.core.errors import UsageError
+from envs.core.problem import ProblemDefinition
+from envs.core.single import GraphEnv
+from envs.core.vector import GraphVectorEnv
+
+
+@cache
+def problems() -> Mapping[str, ProblemDefinition]:
+    """Returns every problem by folder name."""
+    package = importlib.import_module("envs")
+    found = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.ispkg and module.name != "core":
+            definition = importlib.import_module(f"envs.{module.name}").PROBLEM
+            found[definition.name] = definition
+    return MappingProxyType(found)
+
+
+def problem(name: str) -> ProblemDefinition:
+    """Returns one problem.
+
+    Raises:
+        UsageError: There is no problem of that name.
+    """
+    if name not in problems():
+        raise UsageError(f"there is no problem {name!r}; there are {', '.join(problems())}")
+    return problems()[name]
+
+
+def make_env(problem_name: str, *, strict: bool = False, render_mode: str | None = None, **options: Any) -> GraphEnv:
+    """Makes the single environment of a problem; ``options`` are the fields of its config."""
+    return GraphEnv(problem(problem_name).bind(options), strict=strict, render_mode=render_mode)
+
+
+def make_vector_env(problem_name: str, num_envs: int = 1, *, options: Any = None, **arguments: Any) -> GraphVectorEnv:
+    """Makes the native vector environment of a problem.
+
+    Args:
+        problem_name: Folder name of the problem.
+        num_envs: Number of lanes.
+        options: Fields of the problem's config.
+        arguments: Arguments of `GraphVectorEnv`; everything else is a field of the config too.
+    """
+    shell = {key: arguments.pop(key) for key in _SHELL_ARGUMENTS if key in arguments}
+    return GraphVectorEnv(problem(problem_name).bind({**(options or {}), **arguments}), num_envs, **shell)
+
+
+_SHELL_ARGUMENTS = ("strict", "copy", "autoreset_mode", "max_episode_steps", "render_mode")
+
+
+def register_all() -> None:
+    """Registers every problem with Gymnasium, once."""
+    for definition in problems().values():
+        if definition.env_id not in gymnasium.registry:
+            gymnasium.register(
+                id=definition.env_id,
+                entry_point="envs.core.registry:make_env",
+                vector_entry_point="envs.core.registry:make_vector_env",
+                kwargs={"problem_name": definition.name},
+            )

@@ -1,0 +1,256 @@
+"""The native Gymnasium vector environment: every lane advances in one compiled call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from envs.core.errors import IllegalActionError, UsageError
+from envs.core.problem import Floats, Problem
+from envs.core.random import seed_words
+from envs.core.spec import ACTION_MASK, Observation
+
+_NO_LANES = np.empty(0, np.int64)
+
+
+class Snapshot(NamedTuple):
+    """A copy of everything an environment's future depends on."""
+
+    state: tuple[NDArray[Any], ...]
+    episode_steps: NDArray[np.int64]
+    done: NDArray[np.bool_]
+
+
+class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
+    """Runs ``num_envs`` episodes of a problem side by side.
+
+    ``info`` holds, for every lane: ``objective`` (bound on the final objective, the objective itself at the end),
+    ``reward_unit`` and ``invalid_action`` (the action was masked and nothing happened). With
+    `AutoresetMode.SAME_STEP` a finished lane starts its next episode in the same step, and ``final_obs`` and
+    ``final_info`` hold what the finished episode looked like.
+
+    Args:
+        problem: The problem's binding to the protocol.
+        num_envs: Number of lanes.
+        strict: Raise on a masked action instead of refusing it with a penalty.
+        copy: Return fresh arrays; with False, observations are views that the next call overwrites.
+        autoreset_mode: SAME_STEP, or DISABLED (finished lanes stand still until ``reset`` with ``reset_mask``).
+        max_episode_steps: Truncate an episode after so many steps.
+        render_mode: "rgb_array", "ansi" or None; `render` draws every lane.
+    """
+
+    def __init__(
+        self,
+        problem: Problem[Any, Any, Any],
+        num_envs: int = 1,
+        *,
+        strict: bool = False,
+        copy: bool = True,
+        autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        """Allocates all lanes; the first `reset` draws their instances."""
+        if num_envs < 1:
+            raise UsageError(f"num_envs is {num_envs}; expected at least 1")
+        if autoreset_mode not in (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED):
+            raise UsageError(f"autoreset_mode is {autoreset_mode}; expected SAME_STEP or DISABLED")
+        self.metadata = {"autoreset_mode": autoreset_mode, "render_modes": ["rgb_array", "ansi"]}
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise UsageError(f"render_mode is {render_mode!r}; expected 'rgb_array', 'ansi' or None")
+        self.problem = problem
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.single_observation_space = problem.spec.observation_space()
+        self.single_action_space = problem.spec.action_space()
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.state = problem.allocate(num_envs)
+        self._strict = strict
+        self._copy = copy
+        self._autoreset_mode = autoreset_mode
+        self._max_episode_steps = max_episode_steps
+        self._all_lanes = np.arange(num_envs)
+        self._observation = problem.spec.allocate(num_envs)
+        self._episode_steps = np.zeros(num_envs, np.int64)
+        self._done = np.ones(num_envs, np.bool_)
+        self._seeded = False
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts new episodes.
+
+        Args:
+            seed: Lane ``i`` is seeded with ``seed + i``; a sequence seeds lane by lane.
+            options: ``"instances"``: one instance a lane instead of drawn ones; ``"reset_mask"``: ``(num_envs,)``
+                flags of the lanes to restart, the others stand.
+
+        Returns:
+            The observations and ``info`` of all lanes.
+        """
+        options = options or {}
+        lanes = self._lanes_to_reset(options.get("reset_mask"))
+        self._seed_lanes(seed, lanes)
+        instances = options.get("instances")
+        if instances is None:
+            self.problem.draw(self.state, lanes)
+        else:
+            if len(instances) != self.num_envs:
+                raise UsageError(f"options['instances'] has {len(instances)} entries; expected {self.num_envs}")
+            for lane in lanes:
+                self.problem.load(self.state, int(lane), instances[lane])
+        self._begin(lanes)
+        return self._hand_out(), self._info(np.zeros(self.num_envs, np.bool_))
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[Observation, Floats, NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Takes one decision in every lane.
+
+        Raises:
+            IllegalActionError: A masked action, if made with ``strict=True``.
+        """
+        actions = np.ascontiguousarray(actions, np.int64)
+        active = ~self._done
+        if self._strict:
+            self._refuse_illegal(actions, active)
+        problem, state = self.problem, self.state
+        before = problem.objective(state)
+        invalid = problem.step(state, actions, active)
+        rewards = (before - problem.objective(state)) / problem.reward_unit(state)
+        rewards[invalid] -= problem.illegal_action_penalty
+        self._episode_steps += active
+        terminated = problem.finished(state) & active
+        truncated = self._truncated(terminated, active)
+        info = self._info(invalid)
+        ended = terminated | truncated
+        self._done |= ended
+        self._autoreset(ended, info)
+        return self._hand_out(), rewards, terminated, truncated, info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Returns a copy of the ``(num_envs, actions)`` mask of the current observations."""
+        return self._observation[ACTION_MASK].copy()
+
+    def snapshot(self) -> Snapshot:
+        """Copies everything the future depends on, the generators included."""
+        return Snapshot(
+            tuple(array.copy() for array in self.state), self._episode_steps.copy(), self._done.copy()
+        )
+
+    def restore(self, snapshot: Snapshot) -> Observation:
+        """Returns to a snapshot; the observation is the one that stood when it was taken."""
+        for array, saved in zip(self.state, snapshot.state, strict=True):
+            array[...] = saved
+        self._episode_steps[...] = snapshot.episode_steps
+        self._done[...] = snapshot.done
+        self._seeded = True
+        self.problem.observe(self.state, self._all_lanes, self._observation, static=True)
+        return self._hand_out()
+
+    def instance(self, lane: int) -> Any:
+        """Returns the instance that ``lane`` is running."""
+        return self.problem.instance(self.state, lane)
+
+    def solution(self, lane: int) -> Any:
+        """Returns the solution that ``lane`` has built so far."""
+        return self.problem.solution(self.state, lane)
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Draws every lane in the render mode given at construction."""
+        if self.render_mode is None:
+            return None
+        return tuple(self.problem.render(self.state, lane, self.render_mode) for lane in range(self.num_envs))
+
+    def _lanes_to_reset(self, mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        if mask is None:
+            return self._all_lanes
+        mask = np.asarray(mask)
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise UsageError(f"options['reset_mask'] is {mask.dtype}{mask.shape}; expected bool({self.num_envs},)")
+        return np.flatnonzero(mask)
+
+    def _seed_lanes(self, seed: int | Sequence[int | None] | None, lanes: NDArray[np.int64]) -> None:
+        if seed is None and not self._seeded:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        if isinstance(seed, int | np.integer):
+            seed = [int(seed) + lane for lane in range(self.num_envs)]
+        if seed is None:
+            return
+        if len(seed) != self.num_envs:
+            raise UsageError(f"seed has {len(seed)} entries; expected {self.num_envs}")
+        chosen = [(lane, seed[lane]) for lane in lanes if seed[lane] is not None]
+        words = seed_words(np.array([value for _, value in chosen], np.uint64))
+        self.state.generator[[lane for lane, _ in chosen]] = words
+        self._seeded = True
+
+    def _begin(self, lanes: NDArray[np.int64]) -> None:
+        """Marks lanes as running and refreshes their observations; other rows stand."""
+        self._episode_steps[lanes] = 0
+        self._done[lanes] = False
+        self._observe(lanes)
+
+    def _observe(self, lanes: NDArray[np.int64]) -> None:
+        if len(lanes) == self.num_envs:
+            self.problem.observe(self.state, lanes, self._observation, static=True)
+            return
+        fresh = self.problem.spec.allocate(len(lanes))
+        self.problem.observe(self.state, lanes, fresh, static=True)
+        for key, array in fresh.items():
+            self._observation[key][lanes] = array
+
+    def _truncated(self, terminated: NDArray[np.bool_], active: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        if self._max_episode_steps is None:
+            return np.zeros(self.num_envs, np.bool_)
+        return (self._episode_steps >= self._max_episode_steps) & active & ~terminated
+
+    def _autoreset(self, ended: NDArray[np.bool_], info: dict[str, Any]) -> None:
+        problem, state = self.problem, self.state
+        reset_now = ended.any() and self._autoreset_mode is AutoresetMode.SAME_STEP
+        lanes = np.flatnonzero(ended) if reset_now else _NO_LANES
+        if reset_now:
+            info.update(self._final(lanes, ended, info))
+            problem.draw(state, lanes)
+        if len(lanes) < self.num_envs:
+            problem.observe(state, self._all_lanes, self._observation, static=False)
+        if reset_now:
+            self._begin(lanes)
+            fresh = self._info(np.zeros(self.num_envs, np.bool_))
+            for key in ("objective", "reward_unit"):
+                info[key] = fresh[key]
+
+    def _final(self, lanes: NDArray[np.int64], ended: NDArray[np.bool_], info: Mapping[str, Any]) -> dict[str, Any]:
+        last = self.problem.spec.allocate(len(lanes))
+        self.problem.observe(self.state, lanes, last, static=True)
+        observations = np.empty(self.num_envs, object)
+        for row, lane in enumerate(lanes):
+            observations[lane] = {key: array[row] for key, array in last.items()}
+        return {"final_obs": observations, "_final_obs": ended, "final_info": dict(info), "_final_info": ended}
+
+    def _info(self, invalid: NDArray[np.bool_]) -> dict[str, Any]:
+        everywhere = np.ones(self.num_envs, np.bool_)
+        values = {
+            "objective": self.problem.objective(self.state),
+            "reward_unit": self.problem.reward_unit(self.state),
+            "invalid_action": invalid,
+        }
+        return {**values, **{f"_{key}": everywhere for key in values}}
+
+    def _refuse_illegal(self, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> None:
+        mask = self._observation[ACTION_MASK]
+        for lane in np.flatnonzero(active):
+            action = int(actions[lane])
+            if not (0 <= action < mask.shape[1] and mask[lane, action]):
+                legal = np.flatnonzero(mask[lane]).tolist()
+                raise IllegalActionError(f"lane {lane}: action {action} is masked; legal actions are {legal}")
+
+    def _hand_out(self) -> Observation:
+        if not self._copy:
+            return dict(self._observation)
+        return {key: array.copy() for key, array in self._observation.items()}
