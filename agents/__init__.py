@@ -1,0 +1,1 @@
+"""Learners, dispatchers and the machinery that measures them."""

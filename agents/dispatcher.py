@@ -1,0 +1,89 @@
+"""Dispatchers: whatever decides, event by event, what runs next, and the adapters of the classical rules."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.core import GraphVectorEnv, Observation, Rule, UsageError
+from envs.core.spec import ACTION_MASK
+
+
+class Dispatcher(Protocol):
+    """Decides in every lane of a vector environment at once."""
+
+    @property
+    def name(self) -> str:
+        """Name that reports use."""
+        ...
+
+    def reset(self, env: GraphVectorEnv, observation: Observation) -> None:
+        """Tells the dispatcher that new episodes began in all lanes; whatever it cached is stale."""
+        ...
+
+    def decide(self, env: GraphVectorEnv, observation: Observation) -> NDArray[np.int64]:
+        """Returns one action a lane, ``(num_envs,)``; entries of finished lanes are ignored."""
+        ...
+
+
+class RuleDispatcher:
+    """Follows a dispatching rule: the legal candidate of least priority, ties to the smaller action index.
+
+    With noise, every priority is multiplied by ``exp(noise * z)``, ``z`` standard normal and drawn afresh for each
+    candidate of each decision, so that repeated episodes give different schedules close to the rule's own. A priority
+    of zero is beyond the reach of the noise.
+
+    Args:
+        rule: The rule.
+        noise: Standard deviation of the logarithm of the factor; 0 for the plain rule.
+        seed: Seed of the noise.
+    """
+
+    def __init__(self, rule: Rule, noise: float = 0.0, seed: int = 0) -> None:
+        """Prepares the generator of the noise."""
+        if not (np.isfinite(noise) and noise >= 0.0):
+            raise UsageError(f"noise of rule {rule.name} is {noise}; expected a finite number of at least 0")
+        self.name = rule.name
+        self._rule = rule
+        self._noise = noise
+        self._generator = np.random.default_rng(seed)
+
+    def reset(self, env: GraphVectorEnv, observation: Observation) -> None:
+        """Has nothing to forget."""
+
+    def decide(self, env: GraphVectorEnv, observation: Observation) -> NDArray[np.int64]:
+        """Returns the action of least (noisy) priority in every lane."""
+        priority = self._rule.priority(env.state)
+        if self._noise > 0.0:
+            priority = priority * np.exp(self._noise * self._generator.standard_normal(priority.shape))
+        return _least_legal(priority, observation[ACTION_MASK])
+
+
+class RandomDispatcher:
+    """Picks uniformly among the legal candidates.
+
+    Args:
+        seed: Seed of the choice.
+    """
+
+    name = "random"
+
+    def __init__(self, seed: int = 0) -> None:
+        """Prepares the generator."""
+        self._generator = np.random.default_rng(seed)
+
+    def reset(self, env: GraphVectorEnv, observation: Observation) -> None:
+        """Has nothing to forget."""
+
+    def decide(self, env: GraphVectorEnv, observation: Observation) -> NDArray[np.int64]:
+        """Returns a random legal action in every lane."""
+        mask = observation[ACTION_MASK]
+        return _least_legal(self._generator.random(mask.shape), mask)
+
+
+def _least_legal(priority: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Index of the least priority among the legal actions of each lane; an infinite one still beats an illegal one."""
+    bounded = np.minimum(priority, np.finfo(np.float64).max)
+    return np.asarray(np.where(mask, bounded, np.inf).argmin(axis=1), np.int64)
