@@ -18,7 +18,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 def next_word(generator: NDArray[np.uint64], lane: int) -> np.uint64:
     """Advances the generator of ``lane`` and returns 64 random bits."""
     generator[lane] += _GAMMA
-    z = generator[lane]
+    z: np.uint64 = generator[lane]
     z = (z ^ (z >> np.uint64(30))) * _MIX_1
     z = (z ^ (z >> np.uint64(27))) * _MIX_2
     return z ^ (z >> np.uint64(31))
@@ -33,7 +33,7 @@ def next_uniform(generator: NDArray[np.uint64], lane: int) -> float:
 @njit(cache=True, inline="always")
 def next_integer(generator: NDArray[np.uint64], lane: int, low: int, high: int) -> int:
     """Returns an integer uniform on ``low..high``, both ends included."""
-    return low + np.int64(np.floor(next_uniform(generator, lane) * (high - low + 1)))
+    return low + int(np.floor(next_uniform(generator, lane) * (high - low + 1)))
 
 
 def seed_words(seeds: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -23,7 +23,7 @@ class GraphEnv(gymnasium.Env[Observation, np.int64]):
         render_mode: "rgb_array", "ansi" or None.
     """
 
-    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012 - declared so by gymnasium.Env
 
     def __init__(
         self, problem: Problem[Any, Any, Any], *, strict: bool = False, render_mode: str | None = None
@@ -43,9 +43,7 @@ class GraphEnv(gymnasium.Env[Observation, np.int64]):
         """Starts a new episode; ``options={"instance": instance}`` runs a given instance."""
         super().reset(seed=seed)
         instance = (options or {}).get("instance")
-        observation, info = self._lane.reset(
-            seed=seed, options=None if instance is None else {"instances": [instance]}
-        )
+        observation, info = self._lane.reset(seed=seed, options=None if instance is None else {"instances": [instance]})
         return _only_lane(observation), _only_lane_info(info)
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -61,7 +59,8 @@ class GraphEnv(gymnasium.Env[Observation, np.int64]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Returns the ``(actions,)`` mask of the current decision (the name that sb3-contrib asks for)."""
-        return self._lane.action_masks()[0]
+        masks: NDArray[np.bool_] = self._lane.action_masks()[0]
+        return masks
 
     def snapshot(self) -> Snapshot:
         """Copies everything the future depends on."""

@@ -266,8 +266,8 @@ class GraphSpec:
         ``edge_index`` and, where the spec has edge features, ``edge_attr``; ``context`` and ``action_mask`` are
         attributes of the graph.
         """
-        import torch  # noqa: PLC0415 - environments work without torch
-        from torch_geometric.data import HeteroData  # noqa: PLC0415
+        import torch
+        from torch_geometric.data import HeteroData
 
         trimmed = self.trim(observation)
         data = HeteroData()
@@ -293,8 +293,7 @@ class GraphSpec:
         """A JSON-ready description without capacities: what a policy trained on this spec can be run on."""
         return {
             "nodes": {
-                node.name: {"static": _describe(node.static), "dynamic": _describe(node.dynamic)}
-                for node in self.nodes
+                node.name: {"static": _describe(node.static), "dynamic": _describe(node.dynamic)} for node in self.nodes
             },
             "edges": {
                 edge.name: {"triple": list(edge.triple), "static": edge.static, "features": _describe(edge.features)}

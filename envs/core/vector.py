@@ -140,9 +140,7 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
 
     def snapshot(self) -> Snapshot:
         """Copies everything the future depends on, the generators included."""
-        return Snapshot(
-            tuple(array.copy() for array in self.state), self._episode_steps.copy(), self._done.copy()
-        )
+        return Snapshot(tuple(array.copy() for array in self.state), self._episode_steps.copy(), self._done.copy())
 
     def restore(self, snapshot: Snapshot) -> Observation:
         """Returns to a snapshot; the observation is the one that stood when it was taken."""

@@ -1,0 +1,1 @@
+"""Policies built from a `GraphSpec`: encoders, heads and their registry."""
