@@ -201,8 +201,8 @@ class ProblemDefinition:
         fit: Returns options under which the given instances fit (capacities), e.g. ``{"max_jobs": 20}``.
         verify: Checks a finished solution independently and returns its objective; raises `UsageError` if invalid.
         read_instance: Reads an instance from a file in any format of the field that the problem supports.
-        solution_to_json: Turns a solution into JSON-ready data.
-        solution_to_rows: Turns a solution into rows for a CSV file, all with the same keys.
+        solution_to_json: Turns an instance and its solution into JSON-ready data.
+        solution_to_rows: Turns an instance and its solution into rows for a CSV file, all with the same keys.
         rules: Dispatching rules by name.
         solvers: Solver factories by name: keyword options (time limit, ...) in, `Solver` out.
         benchmarks: Benchmark factories by name.
@@ -219,8 +219,8 @@ class ProblemDefinition:
     fit: Callable[[Sequence[Any]], dict[str, Any]]
     verify: Callable[[Any, Any], float]
     read_instance: Callable[[Path], Any]
-    solution_to_json: Callable[[Any], Any]
-    solution_to_rows: Callable[[Any], list[dict[str, Any]]]
+    solution_to_json: Callable[[Any, Any], Any]
+    solution_to_rows: Callable[[Any, Any], list[dict[str, Any]]]
     rules: Mapping[str, Rule]
     solvers: Mapping[str, Callable[..., Solver]]
     benchmarks: Mapping[str, Callable[[], Benchmark]]

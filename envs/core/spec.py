@@ -213,7 +213,7 @@ class GraphSpec:
 
     def observation_space(self) -> spaces.Dict:
         """The Gymnasium space of one observation."""
-        bounds: dict[str, tuple[Any, Any]] = {ACTION_MASK: (False, True), COUNTS: (0, self._largest_count())}
+        bounds: dict[str, tuple[Any, Any]] = {ACTION_MASK: (0, 1), COUNTS: (0, self._largest_count())}
         for node in self.nodes:
             bounds[node.static_key] = _feature_bounds(node.static, node.capacity)
             bounds[node.dynamic_key] = _feature_bounds(node.dynamic, node.capacity)
