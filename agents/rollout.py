@@ -68,7 +68,7 @@ def roll_out(
         max_lanes: Most instances to run side by side.
     """
     outcomes: dict[int, Outcome] = {}
-    for group in _by_size(definition, instances):
+    for group in group_by_size(definition, instances):
         for start in range(0, len(group), max_lanes):
             indices = group[start : start + max_lanes]
             chosen = [instances[i] for i in indices]
@@ -143,8 +143,8 @@ class _Run:
     wall_seconds: float
 
 
-def _by_size(definition: ProblemDefinition, instances: Sequence[Any]) -> list[list[int]]:
-    """Indices of the instances, grouped by the capacity that each of them needs."""
+def group_by_size(definition: ProblemDefinition, instances: Sequence[Any]) -> list[list[int]]:
+    """Returns the indices of the instances, grouped by the capacity that each of them needs."""
     groups: dict[str, list[int]] = {}
     for i, instance in enumerate(instances):
         groups.setdefault(repr(sorted(definition.fit([instance]).items())), []).append(i)

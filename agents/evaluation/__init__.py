@@ -1,0 +1,1 @@
+"""Measures methods on benchmarks: rows of results, their statistics, reports and tables."""

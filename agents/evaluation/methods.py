@@ -1,0 +1,360 @@
+"""Rules, solvers, checkpoints and ONNX files behind one interface that the runner drives."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from agents.dispatcher import Dispatcher, RandomDispatcher, RuleDispatcher
+from agents.evaluation.specification import MethodSpecification, Scalar, parse_method
+from agents.rollout import Outcome, best_of, group_by_size, roll_out, verified_objective
+from envs.core import ProblemDefinition, Solver, UsageError
+
+RANDOM = "random"
+"""The rule that is the same for every problem, whether or not its catalogue lists one."""
+
+_REWARD_OPTIONS = ("reward", "illegal_action_penalty")
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """Something that solves the instances of a benchmark.
+
+    Attributes:
+        name: Name for the column ``method``.
+        kind: Value for the column ``kind``.
+        variant: Value for the column ``variant``.
+        definition: The problem.
+    """
+
+    name: str
+    kind: str
+    variant: str
+    definition: ProblemDefinition
+
+    @property
+    @abstractmethod
+    def stochastic(self) -> bool:
+        """Whether another seed may give another result."""
+
+    @abstractmethod
+    def run(self, instances: Sequence[Any], seed: int) -> Iterator[list[Outcome]]:
+        """Yields the verified outcome of every instance once, as many at a time as come out together."""
+
+
+class LoadedDispatcher(Dispatcher, Protocol):
+    """A trained dispatcher: it remembers the options it was trained under and can draw instead of choosing the best."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Options of the environment that it was trained in."""
+        ...
+
+    def sampling(self, seed: int, temperature: float = 1.0) -> Dispatcher:
+        """Returns a dispatcher that draws its actions."""
+        ...
+
+
+@dataclass(frozen=True)
+class GreedyMethod(Method):
+    """A dispatcher that always decides alike; instances of one size run side by side."""
+
+    options: Mapping[str, Any]
+    dispatcher: Dispatcher
+    max_lanes: int
+
+    @property
+    def stochastic(self) -> bool:
+        """Is False: the seed changes nothing."""
+        return False
+
+    def run(self, instances: Sequence[Any], seed: int) -> Iterator[list[Outcome]]:
+        """Yields the outcomes of one group of equal size after the other."""
+        for group in group_by_size(self.definition, instances):
+            for start in range(0, len(group), self.max_lanes):
+                chosen = [instances[i] for i in group[start : start + self.max_lanes]]
+                yield roll_out(
+                    self.definition, self.options, chosen, self.dispatcher, seed=seed, max_lanes=self.max_lanes
+                )
+
+
+@dataclass(frozen=True)
+class SampledMethod(Method):
+    """A dispatcher that draws: the best of several episodes of each instance."""
+
+    options: Mapping[str, Any]
+    make: Callable[[int], Dispatcher]
+    samples: int
+    max_lanes: int
+
+    @property
+    def stochastic(self) -> bool:
+        """Is True: the seed decides the draws."""
+        return True
+
+    def run(self, instances: Sequence[Any], seed: int) -> Iterator[list[Outcome]]:
+        """Yields one outcome at a time; draws depend on the seed and the instance alone."""
+        for instance in instances:
+            draw = _draw_seed(seed, instance.name)
+            yield [
+                best_of(
+                    self.definition,
+                    self.options,
+                    instance,
+                    self.make(draw),
+                    self.samples,
+                    seed=draw,
+                    max_lanes=self.max_lanes,
+                )
+            ]
+
+
+@dataclass(frozen=True)
+class SolverMethod(Method):
+    """A solver that takes whole instances."""
+
+    solver: Solver
+
+    @property
+    def stochastic(self) -> bool:
+        """Is True: solvers take a seed, whether or not they use it."""
+        return True
+
+    def run(self, instances: Sequence[Any], seed: int) -> Iterator[list[Outcome]]:
+        """Yields one outcome at a time."""
+        for instance in instances:
+            began = time.perf_counter()
+            result = self.solver(instance, seed=seed)
+            wall_seconds = time.perf_counter() - began
+            objective = verified_objective(self.definition, instance, result.solution, result.objective)
+            yield [Outcome(instance, result.solution, objective, 0, wall_seconds)]
+
+
+def build_methods(
+    definition: ProblemDefinition,
+    entries: Sequence[str | Mapping[str, Any]],
+    options: Mapping[str, Any],
+    max_lanes: int,
+) -> list[Method]:
+    """Prepares methods as a user names them; ``rule:all`` stands for every rule of the problem.
+
+    Args:
+        definition: The problem.
+        entries: Specifications, see `parse_method`.
+        options: Options of the environment; a checkpoint's own and a specification's own take precedence.
+        max_lanes: Most episodes to run side by side.
+
+    Raises:
+        UsageError: A specification names something that does not exist, or two are the same method.
+    """
+    if max_lanes < 1:
+        raise UsageError(f"lanes is {max_lanes}; expected at least 1")
+    specifications: list[MethodSpecification] = []
+    for entry in entries:
+        specifications.extend(_expand(definition, parse_method(entry)))
+    if not specifications:
+        raise UsageError("methods is empty; expected at least one, for example rule:spt")
+    builders = {"rule": _rule, "solver": _solver, "checkpoint": _checkpoint, "onnx": _onnx}
+    methods = [builders[spec.kind](definition, spec, options, max_lanes) for spec in specifications]
+    seen: set[tuple[str, str, str]] = set()
+    for spec, method in zip(specifications, methods, strict=True):
+        key = (method.name, method.kind, method.variant)
+        if key in seen:
+            raise UsageError(f"method {spec} has the same name and variant as an earlier one; give it name=...")
+        seen.add(key)
+    return methods
+
+
+def _expand(definition: ProblemDefinition, spec: MethodSpecification) -> list[MethodSpecification]:
+    if spec.kind != "rule" or spec.target != "all":
+        return [spec]
+    return [MethodSpecification("rule", name, spec.settings) for name in dict.fromkeys([*definition.rules, RANDOM])]
+
+
+def _rule(
+    definition: ProblemDefinition, spec: MethodSpecification, options: Mapping[str, Any], max_lanes: int
+) -> Method:
+    settings = _Settings(definition, spec, ("name", "noise", "samples"))
+    noise = settings.number("noise", 0.0, least=0.0)
+    samples = settings.count("samples")
+    chosen = {**options, **settings.options}
+    variant = describe(definition, chosen, chosen, {"samples": samples, "noise": noise or None})
+    name = settings.name(spec.target)
+    if spec.target == RANDOM:
+        if noise:
+            raise UsageError(f"method {spec}: noise means nothing to the random rule")
+        return SampledMethod(name, "rule", variant, definition, chosen, RandomDispatcher, samples or 1, max_lanes)
+    if spec.target not in definition.rules:
+        known = ", ".join(dict.fromkeys([*definition.rules, RANDOM]))
+        raise UsageError(f"method {spec}: {definition.name} has no rule {spec.target!r}; it has {known}")
+    rule = definition.rules[spec.target]
+    if noise:
+        return SampledMethod(
+            name,
+            "rule",
+            variant,
+            definition,
+            chosen,
+            lambda seed: RuleDispatcher(rule, noise, seed),
+            samples or 1,
+            max_lanes,
+        )
+    if samples:
+        raise UsageError(f"method {spec}: a rule without noise draws the same schedule every time; add noise=0.5")
+    return GreedyMethod(name, "rule", variant, definition, chosen, RuleDispatcher(rule), max_lanes)
+
+
+def _solver(
+    definition: ProblemDefinition, spec: MethodSpecification, options: Mapping[str, Any], max_lanes: int
+) -> Method:
+    del options, max_lanes
+    if spec.target not in definition.solvers:
+        known = ", ".join(definition.solvers)
+        raise UsageError(f"method {spec}: {definition.name} has no solver {spec.target!r}; it has {known}")
+    factory = definition.solvers[spec.target]
+    settings = {key: value for key, value in spec.settings.items() if key != "name"}
+    signature = inspect.signature(factory)
+    try:
+        bound = signature.bind(**settings)
+    except TypeError as error:
+        known = ", ".join(signature.parameters) or "none"
+        raise UsageError(f"method {spec}: {error}; solver {spec.target} takes {known}") from None
+    bound.apply_defaults()
+    shown = {key: value for key, value in bound.arguments.items() if isinstance(value, bool | int | float | str)}
+    name = str(spec.settings.get("name", spec.target))
+    return SolverMethod(name, "solver", describe_settings(shown), definition, factory(**settings))
+
+
+def _checkpoint(
+    definition: ProblemDefinition, spec: MethodSpecification, options: Mapping[str, Any], max_lanes: int
+) -> Method:
+    from agents.checkpoint import load_dispatcher
+
+    if not Path(spec.target).is_dir():
+        raise UsageError(f"method {spec}: there is no checkpoint folder {spec.target}")
+    return _learned(definition, spec, load_dispatcher(Path(spec.target), definition), options, max_lanes)
+
+
+def _onnx(
+    definition: ProblemDefinition, spec: MethodSpecification, options: Mapping[str, Any], max_lanes: int
+) -> Method:
+    from agents.onnx_dispatcher import OnnxDispatcher
+
+    if not Path(spec.target).is_file():
+        raise UsageError(f"method {spec}: there is no file {spec.target}")
+    return _learned(definition, spec, OnnxDispatcher(Path(spec.target)), options, max_lanes)
+
+
+def _learned(
+    definition: ProblemDefinition,
+    spec: MethodSpecification,
+    dispatcher: LoadedDispatcher,
+    options: Mapping[str, Any],
+    max_lanes: int,
+) -> Method:
+    settings = _Settings(definition, spec, ("name", "samples", "temperature"))
+    samples = settings.count("samples")
+    temperature = settings.number("temperature", 1.0, least=0.0)
+    if temperature == 0.0:
+        raise UsageError(f"method {spec}: temperature is 0; expected a positive number, or no samples for greedy")
+    if "temperature" in spec.settings and not samples:
+        raise UsageError(f"method {spec}: temperature needs samples=...; a greedy policy has none")
+    chosen = {**options, **dispatcher.options, **settings.options}
+    drawn = {"samples": samples, "temperature": temperature if temperature != 1.0 else None}
+    variant = describe(definition, chosen, {*options, *settings.options}, drawn)
+    name = settings.name(dispatcher.name)
+    if not samples:
+        return GreedyMethod(name, "learned", variant, definition, chosen, dispatcher, max_lanes)
+    return SampledMethod(
+        name,
+        "learned",
+        variant,
+        definition,
+        chosen,
+        lambda seed: dispatcher.sampling(seed, temperature),
+        samples,
+        max_lanes,
+    )
+
+
+def describe(
+    definition: ProblemDefinition,
+    options: Mapping[str, Any],
+    told: Collection[str],
+    settings: Mapping[str, Scalar | None],
+) -> str:
+    """Names a variant: the options that were asked for and those that differ from their default, then the settings.
+
+    Options that say nothing about how a given instance is solved are left out: capacities, rewards, and whatever is
+    not a single value (sizes, lists of instances).
+
+    Args:
+        definition: The problem.
+        options: Options of the environment.
+        told: Names of the options that are shown even at their default.
+        settings: What else to show; None is left out.
+    """
+    config = definition.configure(options)
+    shown: dict[str, Scalar | None] = {}
+    for field in fields(definition.config):
+        value = getattr(config, field.name)
+        silent = field.name.startswith("max_") or field.name in _REWARD_OPTIONS
+        if isinstance(value, bool | int | float | str) and not silent and field.name in options:
+            if field.name in told or value != field.default:
+                shown[field.name] = value
+    return describe_settings({**shown, **settings})
+
+
+def describe_settings(settings: Mapping[str, Scalar | None]) -> str:
+    """Writes settings as ``key=value`` joined by semicolons; whole floats lose their point, None is left out."""
+    words = []
+    for key, value in settings.items():
+        if value is not None:
+            whole = isinstance(value, float) and value.is_integer()
+            words.append(f"{key}={int(value) if whole else value}")
+    return ";".join(words)
+
+
+class _Settings:
+    """The settings of one specification: its own keys, the rest are options of the environment."""
+
+    def __init__(self, definition: ProblemDefinition, spec: MethodSpecification, own: Sequence[str]) -> None:
+        self._spec = spec
+        known = [field.name for field in fields(definition.config)]
+        for key in spec.settings:
+            if key not in own and key not in known:
+                raise UsageError(
+                    f"method {spec}: there is no setting {key!r}; there are {', '.join(own)} "
+                    f"and the environment's {', '.join(known)}"
+                )
+        self.options = {key: value for key, value in spec.settings.items() if key not in own}
+
+    def name(self, default: str) -> str:
+        return str(self._spec.settings.get("name", default))
+
+    def number(self, key: str, default: float, *, least: float) -> float:
+        value = self._spec.settings.get(key, default)
+        if isinstance(value, bool | str) or not (np.isfinite(value) and value >= least):
+            raise UsageError(f"method {self._spec}: {key} is {value}; expected a number of at least {least:g}")
+        return float(value)
+
+    def count(self, key: str) -> int | None:
+        value = self._spec.settings.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UsageError(f"method {self._spec}: {key} is {value}; expected a whole number of at least 1")
+        return value
+
+
+def _draw_seed(seed: int, name: str) -> int:
+    """Seed of the draws on one instance: the same whichever instances ran before."""
+    return int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1)[0])

@@ -1,0 +1,118 @@
+"""Runs methods over a benchmark and stores a row for every run that is not there yet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agents.evaluation.methods import Method
+from agents.evaluation.rows import ResultRow, ResultStore, RunKey, gap_percent
+from agents.rollout import Outcome
+from envs.core import Benchmark, UsageError
+
+Watcher = Callable[[ResultRow, Outcome], None]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What every row says about where it comes from.
+
+    Attributes:
+        git_revision: Revision of the program.
+        command: Command that produces the rows.
+    """
+
+    git_revision: str
+    command: str
+
+
+def evaluate(
+    benchmark: Benchmark,
+    methods: Sequence[Method],
+    seeds: Sequence[int],
+    store: ResultStore,
+    origin: Origin,
+    *,
+    watch: Watcher | None = None,
+    progress: bool = False,
+) -> None:
+    """Runs what the store does not hold yet; rows are stored as they come.
+
+    Methods that no seed changes run with the first seed only.
+
+    Args:
+        benchmark: Instances and their references.
+        methods: What to run.
+        seeds: Seeds, the same for every method.
+        store: Where the rows go.
+        origin: What the rows say about where they come from.
+        watch: Called with every new row and its outcome, e.g. to draw a chart.
+        progress: Show a progress bar.
+    """
+    if not seeds:
+        raise UsageError("seeds is empty; expected at least one whole number")
+    for seed in seeds:
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+            raise UsageError(f"seeds has the entry {seed!r}; expected whole numbers from 0 to 2147483647")
+    plan = _plan(benchmark, methods, seeds, store)
+    with _progress_bar(sum(len(instances) for _, _, instances in plan), progress) as advance:
+        for method, seed, instances in plan:
+            for outcomes in method.run(instances, seed):
+                rows = [_row(benchmark, method, seed, outcome, origin) for outcome in outcomes]
+                store.append(rows)
+                for row, outcome in zip(rows, outcomes, strict=True):
+                    if watch is not None:
+                        watch(row, outcome)
+                advance(f"{method.name} {method.variant}", len(rows))
+
+
+def _plan(
+    benchmark: Benchmark, methods: Sequence[Method], seeds: Sequence[int], store: ResultStore
+) -> list[tuple[Method, int, list[Any]]]:
+    plan = []
+    for method in methods:
+        for seed in seeds if method.stochastic else seeds[:1]:
+            missing = [
+                instance
+                for instance in benchmark.instances
+                if RunKey(instance.name, method.name, method.kind, method.variant, seed) not in store
+            ]
+            if missing:
+                plan.append((method, seed, missing))
+    return plan
+
+
+def _row(benchmark: Benchmark, method: Method, seed: int, outcome: Outcome, origin: Origin) -> ResultRow:
+    reference = benchmark.references.get(outcome.instance.name)
+    return ResultRow(
+        instance=outcome.instance.name,
+        method=method.name,
+        kind=method.kind,
+        variant=method.variant,
+        seed=seed,
+        objective=outcome.objective,
+        reference=reference.value if reference else None,
+        reference_source=reference.source if reference else "",
+        reference_is_bound=reference.is_bound if reference else False,
+        gap_percent=gap_percent(outcome.objective, reference),
+        wall_seconds=round(outcome.wall_seconds, 6),
+        decisions=outcome.decisions,
+        ms_per_decision=round(outcome.ms_per_decision, 6) if outcome.decisions else None,
+        verified=True,
+        git_revision=origin.git_revision,
+        command=origin.command,
+    )
+
+
+@contextlib.contextmanager
+def _progress_bar(total: int, visible: bool) -> Iterator[Callable[[str, int], None]]:
+    """Yields ``advance(text, count)``."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), disable=not visible or total == 0) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda text, count: bar.update(task, description=text, advance=count)
