@@ -65,8 +65,8 @@ Machines
 
 
 def test_comments_ornaments_and_foreign_line_ends_are_skipped():
-    text = "\ufeff# made by hand\r\n instance demo\r\n +++++++++\r\n2 3 # size\r\n\r\n2 5 0 6 1 7\r\n1 8 2 9 0 10\r\n+++++\r\n"
-    assert parse_instance(text.lstrip("\ufeff"), "x", "x") == TWO_BY_THREE
+    lines = ["# by hand", " instance demo", " +++++", "2 3 # size", "", "2 5 0 6 1 7", "1 8 2 9 0 10", "+++++", ""]
+    assert parse_instance("\r\n".join(lines), "x", "x") == TWO_BY_THREE
 
 
 def test_a_job_may_visit_a_machine_twice():
@@ -123,24 +123,14 @@ def test_bad_text_is_one_sentence_with_source_line_and_value(text, message):
     assert "\n" not in str(error.value)
 
 
-@given(st.text())
+@given(st.text() | st.text("0123 -\n", min_size=1))
 def test_any_text_is_an_instance_or_a_usage_error(text):
     try:
         instance = parse_instance(text, "x", "x")
-    except UsageError as error:
-        assert "\n" not in str(error)
-    else:
-        assert parse_instance(format_standard(instance), "x", "x") == instance
-
-
-@given(st.text("0123 -\n", min_size=1))
-def test_any_numbers_are_an_instance_or_a_usage_error(text):
-    try:
-        instance = parse_instance(text, "x", "x")
-    except UsageError as error:
-        assert "\n" not in str(error)
-    else:
-        assert parse_instance(format_taillard(instance), "x", "x") == instance
+    except UsageError:
+        return
+    assert parse_instance(format_standard(instance), "x", "x") == instance
+    assert parse_instance(format_taillard(instance), "x", "x") == instance
 
 
 def test_missing_file(tmp_path):
