@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -221,16 +220,17 @@ def _solver(
         raise UsageError(f"method {spec}: {definition.name} has no solver {spec.target!r}; it has {known}")
     factory = definition.solvers[spec.target]
     settings = {key: value for key, value in spec.settings.items() if key != "name"}
-    signature = inspect.signature(factory)
     try:
-        bound = signature.bind(**settings)
+        solver = factory(**settings)
     except TypeError as error:
-        known = ", ".join(signature.parameters) or "none"
-        raise UsageError(f"method {spec}: {error}; solver {spec.target} takes {known}") from None
-    bound.apply_defaults()
-    shown = {key: value for key, value in bound.arguments.items() if isinstance(value, bool | int | float | str)}
-    name = str(spec.settings.get("name", spec.target))
-    return SolverMethod(name, "solver", describe_settings(shown), definition, factory(**settings))
+        raise UsageError(f"method {spec}: {error}") from None
+    shown = settings
+    if is_dataclass(solver):
+        values = {field.name: getattr(solver, field.name) for field in fields(solver)}
+        shown = {key: value for key, value in values.items() if isinstance(value, bool | int | float | str)}
+    return SolverMethod(
+        str(spec.settings.get("name", spec.target)), "solver", describe_settings(shown), definition, solver
+    )
 
 
 def _checkpoint(
@@ -307,9 +307,9 @@ def describe(
     for field in fields(definition.config):
         value = getattr(config, field.name)
         silent = field.name.startswith("max_") or field.name in _REWARD_OPTIONS
-        if isinstance(value, bool | int | float | str) and not silent and field.name in options:
-            if field.name in told or value != field.default:
-                shown[field.name] = value
+        spoken = field.name in told or (field.name in options and value != field.default)
+        if isinstance(value, bool | int | float | str) and spoken and not silent:
+            shown[field.name] = value
     return describe_settings({**shown, **settings})
 
 

@@ -1,0 +1,82 @@
+"""The plots of a report, as SVG fragments that need nothing from elsewhere."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agents.evaluation.summary import MethodSummary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = {"rule": "#4c78a8", "solver": "#54a24b", "learned": "#e45756", "search": "#b279a2"}
+
+
+def gap_plot(summaries: Sequence[MethodSummary]) -> str:
+    """Mean gap of every method with its confidence interval, best on top."""
+    from matplotlib.figure import Figure
+
+    ordered = sorted(summaries, key=lambda summary: -summary.mean.estimate)
+    figure = Figure(figsize=(8.0, 1.2 + 0.28 * len(ordered)), layout="constrained")
+    axes = figure.add_subplot()
+    for row, summary in enumerate(ordered):
+        estimate, low, high = summary.mean
+        colour = _COLOURS.get(summary.key.kind, "#777777")
+        axes.errorbar(estimate, row, xerr=[[estimate - low], [high - estimate]], fmt="o", color=colour, capsize=3)
+    axes.set_yticks(range(len(ordered)), [str(summary.key) for summary in ordered])
+    axes.set_xlabel("mean gap to the best known value, %")
+    axes.grid(axis="x", alpha=0.3)
+    return _svg(figure, "gap")
+
+
+def time_plot(summaries: Sequence[MethodSummary]) -> str:
+    """Mean gap against the time of an instance."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for summary in summaries:
+        colour = _COLOURS.get(summary.key.kind, "#777777")
+        seconds = max(summary.seconds, 1e-6)
+        axes.scatter(seconds, summary.mean.estimate, color=colour, s=24)
+        axes.annotate(
+            summary.key.method, (seconds, summary.mean.estimate), xytext=(4, 3), textcoords="offset points", fontsize=8
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("seconds an instance")
+    axes.set_ylabel("mean gap, %")
+    axes.grid(alpha=0.3)
+    return _svg(figure, "time")
+
+
+def group_plot(summaries: Sequence[MethodSummary], groups: Sequence[str]) -> str:
+    """Mean gap of every method by group of instances."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for summary in summaries:
+        here = [group for group in groups if group in summary.group_gaps]
+        gaps = [summary.group_gaps[group] for group in here]
+        axes.plot([groups.index(group) for group in here], gaps, marker="o", markersize=3, label=str(summary.key))
+    axes.set_xticks(range(len(groups)), groups)
+    axes.set_ylabel("mean gap, %")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return _svg(figure, "group")
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """Renders a figure as an inline SVG element: same input, same text, and no addresses in it."""
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 9}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    return re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
