@@ -1,0 +1,1 @@
+"""Speed and memory, side by side with the peers; every module is a command that prints its table."""
