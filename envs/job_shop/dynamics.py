@@ -203,12 +203,10 @@ def step(
         action = actions[lane]
         if action < 0 or action >= state.mask.shape[1] or not state.mask[lane, action]:
             refused[lane] = True
-            continue
-        if action < jobs:
+        elif action < jobs:
             _schedule(state, lane, action, builder)
         else:
-            _wait(state, lane)
-        _refresh_candidates(state, lane, builder)
+            _wait(state, lane, builder)
 
 
 @njit(cache=True, nogil=True)
@@ -224,6 +222,7 @@ def _begin(state: JobShopState, lane: int, builder: int) -> None:
     state.job_start[lane] = 0
     state.floor[lane] = 0
     state.scheduled[lane] = 0
+    state.mask[lane] = False
     bound = np.int64(0)
     total = np.int64(0)
     for j in range(jobs):
@@ -248,11 +247,10 @@ def _begin(state: JobShopState, lane: int, builder: int) -> None:
     state.mean_time[lane] = total / (jobs * operations) if total > 0 else 1.0
     state.log_size[lane, 0] = np.log(jobs)
     state.log_size[lane, 1] = np.log(machines)
-    state.mask[lane] = False
-    _refresh_candidates(state, lane, builder)
+    _refresh(state, lane, -2, 0, builder)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _expose_next_operation(state: JobShopState, lane: int, job: int) -> None:
     """Caches machine, time and log ratio of the job's next operation."""
     k = state.next_op[lane, job]
@@ -260,62 +258,54 @@ def _expose_next_operation(state: JobShopState, lane: int, job: int) -> None:
         state.job_machine[lane, job] = -1
         state.job_time[lane, job] = 0
         state.job_log_ratio[lane, job] = 0.0
-        return
-    time = state.time[lane, job, k]
-    state.job_machine[lane, job] = state.machine[lane, job, k]
-    state.job_time[lane, job] = time
-    state.job_log_ratio[lane, job] = np.log(max(time, 0.5) / max(state.job_remaining[lane, job], 0.5))
+    else:
+        time = state.time[lane, job, k]
+        state.job_machine[lane, job] = state.machine[lane, job, k]
+        state.job_time[lane, job] = time
+        state.job_log_ratio[lane, job] = np.log(max(time, 0.5) / max(state.job_remaining[lane, job], 0.5))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _schedule(state: JobShopState, lane: int, job: int, builder: int) -> None:
     """Places the job's next operation at its earliest start and updates what depends on it."""
     k = state.next_op[lane, job]
-    m = state.job_machine[lane, job]
+    machine = state.job_machine[lane, job]
     time = state.job_time[lane, job]
     start = state.job_start[lane, job]
     end = start + time
+    if builder == INSERTION:
+        _occupy(state, lane, machine, start, end)
     state.starts[lane, job, k] = start
     state.next_op[lane, job] = k + 1
     state.job_ready[lane, job] = end
     state.job_remaining[lane, job] -= time
-    if builder == INSERTION:
-        _occupy(state, lane, m, start, end)
-    state.machine_free[lane, m] = max(state.machine_free[lane, m], end)
-    state.machine_load[lane, m] -= time
-    state.machine_left[lane, m] -= 1
+    state.machine_free[lane, machine] = max(state.machine_free[lane, machine], end)
+    state.machine_load[lane, machine] -= time
+    state.machine_left[lane, machine] -= 1
     state.scheduled[lane] += 1
     _expose_next_operation(state, lane, job)
-    state.job_start[lane, job] = _earliest_start(state, lane, job, builder) if state.job_machine[lane, job] >= 0 else end
-    bound = max(state.bound[lane], state.job_start[lane, job] + state.job_remaining[lane, job])
-    if builder == INSERTION:
-        for j in range(state.size[lane, 0]):
-            if state.job_machine[lane, j] == m:
-                state.job_start[lane, j] = _earliest_start(state, lane, j, builder)
-                bound = max(bound, state.job_start[lane, j] + state.job_remaining[lane, j])
-    else:
-        for j in range(state.size[lane, 0]):
-            if state.job_machine[lane, j] == m:
-                state.job_start[lane, j] = max(state.job_start[lane, j], end)
-                bound = max(bound, state.job_start[lane, j] + state.job_remaining[lane, j])
-        bound = max(bound, end + state.machine_load[lane, m])
-    state.bound[lane] = bound
+    following = state.job_machine[lane, job]
+    state.job_start[lane, job] = end
+    if following >= 0:
+        if builder == INSERTION:
+            state.job_start[lane, job] = _earliest_gap(state, lane, job)
+        else:
+            state.job_start[lane, job] = max(end, state.machine_free[lane, following])
+    if builder != INSERTION:
+        state.bound[lane] = max(state.bound[lane], end + state.machine_load[lane, machine])
+    _refresh(state, lane, machine, end, builder)
 
 
-@njit(cache=True, nogil=True)
-def _wait(state: JobShopState, lane: int) -> None:
+@njit(cache=True, nogil=True, inline="always")
+def _wait(state: JobShopState, lane: int, builder: int) -> None:
     """Raises the time floor to the second smallest distinct earliest start."""
     floor = _second_smallest_start(state, lane)
     state.floor[lane] = floor
-    bound = state.bound[lane]
-    for j in range(state.size[lane, 0]):
-        if state.job_machine[lane, j] >= 0:
-            state.job_start[lane, j] = max(state.job_start[lane, j], floor)
-            bound = max(bound, state.job_start[lane, j] + state.job_remaining[lane, j])
     for m in range(state.size[lane, 2]):
         if state.machine_load[lane, m] > 0:
-            bound = max(bound, max(state.machine_free[lane, m], floor) + state.machine_load[lane, m])
-    state.bound[lane] = bound
+            free = max(state.machine_free[lane, m], floor)
+            state.bound[lane] = max(state.bound[lane], free + state.machine_load[lane, m])
+    _refresh(state, lane, -2, 0, builder)
 
 
 @njit(cache=True, nogil=True)
@@ -329,16 +319,14 @@ def _second_smallest_start(state: JobShopState, lane: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _earliest_start(state: JobShopState, lane: int, job: int, builder: int) -> int:
-    """Earliest start of an unfinished job's next operation."""
-    m = state.job_machine[lane, job]
-    ready = max(state.job_ready[lane, job], state.floor[lane])
-    if builder != INSERTION:
-        return max(ready, state.machine_free[lane, m])
-    start = ready
-    first = state.busy_first[lane, m]
-    for i in range(first, first + state.machine_operations[lane, m] - state.machine_left[lane, m]):
-        if start + state.job_time[lane, job] <= state.busy_start[lane, i]:
+def _earliest_gap(state: JobShopState, lane: int, job: int) -> int:
+    """Start of the earliest idle gap that takes an unfinished job's next operation."""
+    machine = state.job_machine[lane, job]
+    time = state.job_time[lane, job]
+    start = state.job_ready[lane, job]
+    first = state.busy_first[lane, machine]
+    for i in range(first, first + state.machine_operations[lane, machine] - state.machine_left[lane, machine]):
+        if start + time <= state.busy_start[lane, i]:
             break
         start = max(start, state.busy_end[lane, i])
     return start
@@ -357,33 +345,43 @@ def _occupy(state: JobShopState, lane: int, machine: int, start: int, end: int) 
     state.busy_end[lane, i] = end
 
 
-@njit(cache=True, nogil=True)
-def _refresh_candidates(state: JobShopState, lane: int, builder: int) -> None:
-    """Recomputes ``now`` and the mask."""
+@njit(cache=True, nogil=True, inline="always")
+def _refresh(state: JobShopState, lane: int, machine: int, end: int, builder: int) -> None:
+    """Brings earliest starts, ``bound``, ``now`` and the mask up to date after ``machine`` was taken until ``end``.
+
+    With no such machine (a negative number), only the time floor has changed.
+    """
     jobs = state.size[lane, 0]
+    floor = state.floor[lane]
+    bound = state.bound[lane]
     now = _NEVER
     completion = _NEVER
     first = 0
     for j in range(jobs):
-        if state.job_machine[lane, j] >= 0:
-            now = min(now, state.job_start[lane, j])
-            if state.job_start[lane, j] + state.job_time[lane, j] < completion:
-                completion = state.job_start[lane, j] + state.job_time[lane, j]
-                first = j
-    if now == _NEVER:
-        state.now[lane] = state.bound[lane]
-        state.mask[lane] = False
-        return
-    state.now[lane] = now
+        needed = state.job_machine[lane, j]
+        if needed < 0:
+            continue
+        start = max(state.job_start[lane, j], floor)
+        if needed == machine:
+            start = _earliest_gap(state, lane, j) if builder == INSERTION else max(start, end)
+        state.job_start[lane, j] = start
+        bound = max(bound, start + state.job_remaining[lane, j])
+        now = min(now, start)
+        if start + state.job_time[lane, j] < completion:
+            completion = start + state.job_time[lane, j]
+            first = j
+    bound = max(bound, end)
+    state.bound[lane] = bound
+    state.now[lane] = now if now < _NEVER else bound
     if builder == NON_DELAY:
         for j in range(jobs):
             state.mask[lane, j] = state.job_machine[lane, j] >= 0 and state.job_start[lane, j] == now
         if state.mask.shape[1] > state.next_op.shape[1]:
             state.mask[lane, state.next_op.shape[1]] = _second_smallest_start(state, lane) < _NEVER
-    elif builder == ACTIVE:
-        m = state.job_machine[lane, first]
+    elif builder == ACTIVE and now < _NEVER:
+        bottleneck = state.job_machine[lane, first]
         for j in range(jobs):
-            state.mask[lane, j] = state.job_machine[lane, j] == m and state.job_start[lane, j] < completion
+            state.mask[lane, j] = state.job_machine[lane, j] == bottleneck and state.job_start[lane, j] < completion
         state.mask[lane, first] = True  # its own est equals the completion where its time is zero
     else:
         for j in range(jobs):

@@ -148,17 +148,19 @@ def observe_dynamic(
     second = np.empty(capacity)
     for i in range(lanes.shape[0]):
         lane = lanes[i]
-        mask[i] = state.mask[lane]
+        for action in range(mask.shape[1]):
+            mask[i, action] = state.mask[lane, action]
         unfinished = _queues(state, lane, queue, work, start, completion, best, second)
-        edges = _observe_jobs(state, lane, job[i], next_index[i], needs_index[i], unfinished, queue, completion, best, second)
-        _observe_machines(state, lane, machine[i], unfinished, queue, work, start)
+        _observe_jobs(state, lane, i, job, unfinished, queue, completion, best, second)
+        _observe_machines(state, lane, i, machine, unfinished, queue, work, start)
+        _write_edges(state, lane, i, next_index, needs_index)
         if wait.shape[1] > 0:
-            _observe_wait(state, lane, wait[i, 0])
-        _observe_context(state, lane, context[i], builder, wait.shape[1])
-        _count(state, lane, counts[i], edges, wait.shape[1])
+            _observe_wait(state, lane, i, wait)
+        _observe_context(state, lane, i, context, builder, wait.shape[1])
+        _write_counts(state, lane, i, counts, unfinished, wait.shape[1])
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _queues(
     state: JobShopState,
     lane: int,
@@ -183,33 +185,31 @@ def _queues(
     unfinished = 0
     for j in range(state.size[lane, 0]):
         m = state.job_machine[lane, j]
-        if m < 0:
-            continue
-        unfinished += 1
-        queue[m] += 1
-        work[m] += state.job_time[lane, j]
-        start[m] = min(start[m], state.job_start[lane, j])
-        completion[m] = min(completion[m], state.job_start[lane, j] + state.job_time[lane, j])
-        ratio = state.job_log_ratio[lane, j]
-        second[m] = min(second[m], max(best[m], ratio))
-        best[m] = min(best[m], ratio)
+        if m >= 0:
+            unfinished += 1
+            queue[m] += 1
+            work[m] += state.job_time[lane, j]
+            start[m] = min(start[m], state.job_start[lane, j])
+            completion[m] = min(completion[m], state.job_start[lane, j] + state.job_time[lane, j])
+            ratio = state.job_log_ratio[lane, j]
+            second[m] = min(second[m], max(best[m], ratio))
+            best[m] = min(best[m], ratio)
     return unfinished
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _observe_jobs(
     state: JobShopState,
     lane: int,
+    i: int,
     out: NDArray[np.float32],
-    next_index: NDArray[np.int32],
-    needs_index: NDArray[np.int32],
     unfinished: int,
     queue: NDArray[np.int64],
     completion: NDArray[np.int64],
     best: NDArray[np.float64],
     second: NDArray[np.float64],
-) -> int:
-    """Writes job features and dynamic edges; returns the number of edges of each type."""
+) -> None:
+    """Writes the job features of row ``i``, zeros for finished jobs and padding."""
     jobs = state.size[lane, 0]
     operations = state.size[lane, 1]
     now = state.now[lane]
@@ -218,12 +218,11 @@ def _observe_jobs(
     unit = 1.0 / max(state.first_bound[lane], 1)
     per_operation = 1.0 / operations
     per_job = 1.0 / max(unfinished, 1)
-    edge = 0
-    for j in range(jobs):
+    for j in range(out.shape[1]):
         m = state.job_machine[lane, j]
-        row = out[j]
-        if m < 0:
-            row[:] = 0.0
+        if j >= jobs or m < 0:
+            for f in range(out.shape[2]):
+                out[i, j, f] = 0.0
             continue
         k = state.next_op[lane, j]
         p = state.job_time[lane, j]
@@ -231,113 +230,137 @@ def _observe_jobs(
         est = state.job_start[lane, j]
         remaining = state.job_remaining[lane, j]
         ratio = state.job_log_ratio[lane, j]
-        done = state.job_work[lane, j] - remaining + p
+        due = state.job_work[lane, j] - remaining + p
         load = state.machine_load[lane, m]
-        row[0] = 1.0
-        row[1] = state.mask[lane, j]
-        row[2] = (ready - now) * mean
-        row[3] = (est - now) * mean
-        row[4] = p * mean
-        row[5] = p / max(remaining, 1)
-        row[6] = ratio
-        row[7] = remaining * unit
-        row[8] = (remaining - p) * unit
-        row[9] = (operations - k) * per_operation
-        row[10] = (bound - est - remaining) * unit
-        row[11] = load * unit
-        row[12] = (bound - max(state.machine_free[lane, m], now) - load) * unit
-        row[13] = queue[m] * per_job
-        row[14] = (est - ready) * mean
+        out[i, j, 0] = 1.0
+        out[i, j, 1] = state.mask[lane, j]
+        out[i, j, 2] = (ready - now) * mean
+        out[i, j, 3] = (est - now) * mean
+        out[i, j, 4] = p * mean
+        out[i, j, 5] = p / max(remaining, 1)
+        out[i, j, 6] = ratio
+        out[i, j, 7] = remaining * unit
+        out[i, j, 8] = (remaining - p) * unit
+        out[i, j, 9] = (operations - k) * per_operation
+        out[i, j, 10] = (bound - est - remaining) * unit
+        out[i, j, 11] = load * unit
+        out[i, j, 12] = (bound - max(state.machine_free[lane, m], now) - load) * unit
+        out[i, j, 13] = queue[m] * per_job
+        out[i, j, 14] = (est - ready) * mean
         if k + 1 < operations:
             following = state.machine[lane, j, k + 1]
-            row[15] = state.time[lane, j, k + 1] * mean
-            row[16] = (state.machine_free[lane, following] - est - p) * mean
-            row[17] = state.machine_load[lane, following] * unit
+            out[i, j, 15] = state.time[lane, j, k + 1] * mean
+            out[i, j, 16] = (state.machine_free[lane, following] - est - p) * mean
+            out[i, j, 17] = state.machine_load[lane, following] * unit
         else:
-            row[15] = 0.0
-            row[16] = 0.0
-            row[17] = 0.0
-        row[18] = done / max(done + remaining, 1)
-        row[19] = (est + p - completion[m]) * mean
-        row[20] = 0.0 if queue[m] < 2 else ratio - (second[m] if ratio == best[m] else best[m])
-        next_index[0, edge] = j
-        next_index[1, edge] = j * operations + k
-        needs_index[0, edge] = j
-        needs_index[1, edge] = m
-        edge += 1
-    out[jobs:] = 0.0
-    next_index[:, edge:] = -1
-    needs_index[:, edge:] = -1
-    return edge
+            out[i, j, 15] = 0.0
+            out[i, j, 16] = 0.0
+            out[i, j, 17] = 0.0
+        out[i, j, 18] = due / max(due + remaining, 1)
+        out[i, j, 19] = (est + p - completion[m]) * mean
+        rival = second[m] if ratio == best[m] else best[m]
+        out[i, j, 20] = ratio - rival if queue[m] > 1 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _observe_machines(
     state: JobShopState,
     lane: int,
+    i: int,
     out: NDArray[np.float32],
     unfinished: int,
     queue: NDArray[np.int64],
     work: NDArray[np.int64],
     start: NDArray[np.int64],
 ) -> None:
-    """Writes machine features."""
+    """Writes the machine features of row ``i``, zeros for padding."""
     machines = state.size[lane, 2]
     now = state.now[lane]
+    bound = state.bound[lane]
     mean = 1.0 / state.mean_time[lane]
     unit = 1.0 / max(state.first_bound[lane], 1)
     per_job = 1.0 / max(unfinished, 1)
     for m in range(machines):
         free = state.machine_free[lane, m]
         load = state.machine_load[lane, m]
-        row = out[m]
-        row[0] = (free - now) * mean
-        row[1] = load * unit
-        row[2] = state.machine_left[lane, m] / max(state.machine_operations[lane, m], 1)
-        row[3] = (state.bound[lane] - max(free, now) - load) * unit
-        row[4] = queue[m] * per_job
-        row[5] = work[m] * mean
-        row[6] = (start[m] - now) * mean if queue[m] > 0 else 0.0
-    out[machines:] = 0.0
+        out[i, m, 0] = (free - now) * mean
+        out[i, m, 1] = load * unit
+        out[i, m, 2] = state.machine_left[lane, m] / max(state.machine_operations[lane, m], 1)
+        out[i, m, 3] = (bound - max(free, now) - load) * unit
+        out[i, m, 4] = queue[m] * per_job
+        out[i, m, 5] = work[m] * mean
+        out[i, m, 6] = (start[m] - now) * mean if queue[m] > 0 else 0.0
+    for m in range(machines, out.shape[1]):
+        for f in range(out.shape[2]):
+            out[i, m, f] = 0.0
 
 
-@njit(cache=True, nogil=True)
-def _observe_wait(state: JobShopState, lane: int, out: NDArray[np.float32]) -> None:
-    """Writes the features of the wait node."""
+@njit(cache=True, nogil=True, inline="always")
+def _write_edges(
+    state: JobShopState, lane: int, i: int, next_index: NDArray[np.int32], needs_index: NDArray[np.int32]
+) -> None:
+    """Writes the edges of the unfinished jobs of row ``i``, packed at the front."""
+    operations = state.size[lane, 1]
+    edge = 0
+    for j in range(state.size[lane, 0]):
+        m = state.job_machine[lane, j]
+        if m >= 0:
+            next_index[i, 0, edge] = j
+            next_index[i, 1, edge] = j * operations + state.next_op[lane, j]
+            needs_index[i, 0, edge] = j
+            needs_index[i, 1, edge] = m
+            edge += 1
+    for padding in range(edge, next_index.shape[2]):
+        next_index[i, 0, padding] = -1
+        next_index[i, 1, padding] = -1
+        needs_index[i, 0, padding] = -1
+        needs_index[i, 1, padding] = -1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _observe_wait(state: JobShopState, lane: int, i: int, out: NDArray[np.float32]) -> None:
+    """Writes the features of the wait node of row ``i``."""
     jump = _NEVER
     for j in range(state.size[lane, 0]):
         if state.job_machine[lane, j] >= 0 and state.job_start[lane, j] > state.now[lane]:
             jump = min(jump, state.job_start[lane, j])
     legal = jump < _NEVER
-    out[0] = legal
-    out[1] = (jump - state.now[lane]) / state.mean_time[lane] if legal else 0.0
+    out[i, 0, 0] = legal
+    out[i, 0, 1] = (jump - state.now[lane]) / state.mean_time[lane] if legal else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _observe_context(state: JobShopState, lane: int, out: NDArray[np.float32], builder: int, wait: int) -> None:
-    """Writes the features of the lane as a whole."""
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _observe_context(
+    state: JobShopState, lane: int, i: int, out: NDArray[np.float32], builder: int, wait: int
+) -> None:
+    """Writes the features of row ``i`` as a whole."""
     unit = 1.0 / max(state.first_bound[lane], 1)
-    out[0] = state.scheduled[lane] / (state.size[lane, 0] * state.size[lane, 1])
-    out[1] = (state.bound[lane] - state.first_bound[lane]) * unit
-    out[2] = state.now[lane] * unit
-    out[3] = state.log_size[lane, 0]
-    out[4] = state.log_size[lane, 1]
-    out[5] = state.log_size[lane, 0] - state.log_size[lane, 1]
+    out[i, 0] = state.scheduled[lane] / (state.size[lane, 0] * state.size[lane, 1])
+    out[i, 1] = (state.bound[lane] - state.first_bound[lane]) * unit
+    out[i, 2] = state.now[lane] * unit
+    out[i, 3] = state.log_size[lane, 0]
+    out[i, 4] = state.log_size[lane, 1]
+    out[i, 5] = state.log_size[lane, 0] - state.log_size[lane, 1]
     for code in range(4):
-        out[6 + code] = code == builder
-    out[10] = wait
+        out[i, 6 + code] = code == builder
+    out[i, 10] = wait
 
 
-@njit(cache=True, nogil=True)
-def _count(state: JobShopState, lane: int, out: NDArray[np.int32], edges: int, wait: int) -> None:
-    """Writes node and edge counts in the order of the spec."""
-    jobs, operations, machines = state.size[lane]
-    out[0], out[1], out[2] = jobs * operations, jobs, machines
+@njit(cache=True, nogil=True, inline="always")
+def _write_counts(
+    state: JobShopState, lane: int, i: int, out: NDArray[np.int32], unfinished: int, wait: int
+) -> None:
+    """Writes the node and edge counts of row ``i`` in the order of the spec."""
+    jobs = state.size[lane, 0]
+    operations = state.size[lane, 1]
+    out[i, 0] = jobs * operations
+    out[i, 1] = jobs
+    out[i, 2] = state.size[lane, 2]
     if wait > 0:
-        out[3] = 1
+        out[i, 3] = 1
     first = 3 + wait
-    out[first] = jobs * (operations - 1)
-    out[first + 1] = jobs * operations
-    out[first + 2] = jobs * operations
-    out[first + 3] = edges
-    out[first + 4] = edges
+    out[i, first] = jobs * (operations - 1)
+    out[i, first + 1] = jobs * operations
+    out[i, first + 2] = jobs * operations
+    out[i, first + 3] = unfinished
+    out[i, first + 4] = unfinished
