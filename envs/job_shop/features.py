@@ -7,90 +7,127 @@ unfinished jobs, ``est`` the earliest start of a job's next operation under the 
 
 from __future__ import annotations
 
+import math
+
 from envs.core.spec import EdgeType, Feature, GraphSpec, NodeType
 
 _MEAN = "mean processing time"
 _BOUND = "initial makespan bound"
 
 
-def _means(name: str, low: float = 0.0) -> Feature:
-    return Feature(name, _MEAN, low)
+class _Limits:
+    """Makes features whose limits follow from the capacity.
 
+    Every builder starts an operation at time 0 or when another one ends, so no time exceeds the total work: the mean
+    times the number of operations, and at most the number of machines times the initial bound.
+    """
 
-def _bounds(name: str, low: float = 0.0, high: float = float("inf")) -> Feature:
-    return Feature(name, _BOUND, low, high)
+    def __init__(self, jobs: int, operations: int, machines: int) -> None:
+        self.jobs = jobs
+        self.machines = machines
+        self.means_at_most = jobs * operations + 1.0
+        self.bounds_at_most = machines + 1.0
+
+    def means(self, name: str) -> Feature:
+        """A duration in mean processing times."""
+        return Feature(name, _MEAN, 0.0, self.means_at_most)
+
+    def difference(self, name: str) -> Feature:
+        """A difference of times, in mean processing times."""
+        return Feature(name, _MEAN, -self.means_at_most, self.means_at_most)
+
+    def bounds(self, name: str) -> Feature:
+        """A duration in initial bounds."""
+        return Feature(name, _BOUND, 0.0, self.bounds_at_most)
+
+    def bounds_difference(self, name: str) -> Feature:
+        """A difference of times, in initial bounds."""
+        return Feature(name, _BOUND, -self.bounds_at_most, self.bounds_at_most)
 
 
 def _share(name: str) -> Feature:
     return Feature(name, "1", 0.0, 1.0)
 
 
-_ANY = -float("inf")
+def _part(name: str) -> Feature:
+    """A duration that never exceeds the initial bound."""
+    return Feature(name, _BOUND, 0.0, 1.0)
 
-OPERATION_STATIC = (
-    _means("processing_time"),
-    _share("fraction_of_job_work_before"),
-    _share("fraction_of_job_work_after"),
-    _bounds("head", high=1.0),
-    _bounds("tail", high=1.0),
-    _means("processing_time_above_job_lower_quartile", _ANY),
-    _means("processing_time_above_job_median", _ANY),
-    _means("processing_time_above_job_upper_quartile", _ANY),
-    _means("processing_time_above_machine_lower_quartile", _ANY),
-    _means("processing_time_above_machine_median", _ANY),
-    _means("processing_time_above_machine_upper_quartile", _ANY),
-    _bounds("machine_load", high=1.0),
-)
 
-JOB_DYNAMIC = (
-    _share("unfinished"),
-    _share("legal"),
-    _means("ready_time_after_now", _ANY),
-    _means("earliest_start_after_now"),
-    _means("processing_time"),
-    _share("processing_time_over_remaining_work"),
-    Feature("log_processing_time_over_remaining_work", "1", -50.0, 0.0),
-    _bounds("remaining_work", high=1.0),
-    _bounds("work_after_operation", high=1.0),
-    _share("fraction_of_operations_remaining"),
-    _bounds("slack"),
-    _bounds("machine_remaining_load", high=1.0),
-    _bounds("machine_slack", _ANY),
-    _share("share_of_jobs_at_same_machine"),
-    _means("waiting_time"),
-    _means("processing_time_of_following_operation"),
-    _means("free_time_of_following_machine_after_completion", _ANY),
-    _bounds("remaining_load_of_following_machine", high=1.0),
-    _share("flow_due_date_over_due_date_plus_remaining_work"),
-    _means("completion_after_first_completion_at_same_machine"),
-    Feature("log_ratio_above_best_competitor_at_same_machine", "1", -50.0, 50.0),
-)
+def _operation_static(limits: _Limits) -> tuple[Feature, ...]:
+    return (
+        limits.means("processing_time"),
+        _share("fraction_of_job_work_before"),
+        _share("fraction_of_job_work_after"),
+        _part("head"),
+        _part("tail"),
+        limits.difference("processing_time_above_job_lower_quartile"),
+        limits.difference("processing_time_above_job_median"),
+        limits.difference("processing_time_above_job_upper_quartile"),
+        limits.difference("processing_time_above_machine_lower_quartile"),
+        limits.difference("processing_time_above_machine_median"),
+        limits.difference("processing_time_above_machine_upper_quartile"),
+        _part("machine_load"),
+    )
 
-MACHINE_DYNAMIC = (
-    _means("free_time_after_now", _ANY),
-    _bounds("remaining_load", high=1.0),
-    _share("fraction_of_operations_remaining"),
-    _bounds("slack", _ANY),
-    _share("share_of_unfinished_jobs_in_queue"),
-    _means("work_in_queue"),
-    _means("earliest_start_in_queue_after_now"),
-)
 
-WAIT_DYNAMIC = (_share("legal"), _means("time_to_next_earliest_start"))
+def _job_dynamic(limits: _Limits) -> tuple[Feature, ...]:
+    return (
+        _share("unfinished"),
+        _share("legal"),
+        limits.difference("ready_time_after_now"),
+        limits.means("earliest_start_after_now"),
+        limits.means("processing_time"),
+        _share("processing_time_over_remaining_work"),
+        Feature("log_processing_time_over_remaining_work", "1", -50.0, 0.0),
+        _part("remaining_work"),
+        _part("work_after_operation"),
+        _share("fraction_of_operations_remaining"),
+        limits.bounds("slack"),
+        _part("machine_remaining_load"),
+        limits.bounds_difference("machine_slack"),
+        _share("share_of_unfinished_jobs_at_same_machine"),
+        limits.means("waiting_time"),
+        limits.means("processing_time_of_following_operation"),
+        limits.difference("free_time_of_following_machine_after_completion"),
+        _part("remaining_load_of_following_machine"),
+        _share("flow_due_date_over_due_date_plus_remaining_work"),
+        limits.means("completion_after_first_completion_at_same_machine"),
+        Feature("log_ratio_above_best_competitor_at_same_machine", "1", -50.0, 50.0),
+    )
 
-CONTEXT = (
-    _share("fraction_of_operations_scheduled"),
-    _bounds("bound_increase"),
-    _bounds("now"),
-    Feature("log_jobs", "1", 0.0),
-    Feature("log_machines", "1", 0.0),
-    Feature("log_jobs_per_machine", "1"),
-    _share("builder_append"),
-    _share("builder_insertion"),
-    _share("builder_active"),
-    _share("builder_non_delay"),
-    _share("wait_action"),
-)
+
+def _machine_dynamic(limits: _Limits) -> tuple[Feature, ...]:
+    return (
+        limits.difference("free_time_after_now"),
+        _part("remaining_load"),
+        _share("fraction_of_operations_remaining"),
+        limits.bounds_difference("slack"),
+        _share("share_of_unfinished_jobs_in_queue"),
+        limits.means("work_in_queue"),
+        limits.means("earliest_start_in_queue_after_now"),
+    )
+
+
+def _wait_dynamic(limits: _Limits) -> tuple[Feature, ...]:
+    return (_share("legal"), limits.means("time_to_next_earliest_start"))
+
+
+def _context(limits: _Limits) -> tuple[Feature, ...]:
+    log_jobs, log_machines = math.log(limits.jobs) + 1e-3, math.log(limits.machines) + 1e-3
+    return (
+        _share("fraction_of_operations_scheduled"),
+        limits.bounds("bound_increase"),
+        limits.bounds("now"),
+        Feature("log_jobs", "1", 0.0, log_jobs),
+        Feature("log_machines", "1", 0.0, log_machines),
+        Feature("log_jobs_per_machine", "1", -log_machines, log_jobs),
+        _share("builder_append"),
+        _share("builder_insertion"),
+        _share("builder_active"),
+        _share("builder_non_delay"),
+        _share("wait_action"),
+    )
 
 
 def job_shop_spec(jobs: int, operations: int, machines: int, wait: bool) -> GraphSpec:
@@ -100,11 +137,12 @@ def job_shop_spec(jobs: int, operations: int, machines: int, wait: bool) -> Grap
     operation or a machine.
     """
     cells = jobs * operations
+    limits = _Limits(jobs, operations, machines)
     nodes = (
-        NodeType("operation", cells, static=OPERATION_STATIC),
-        NodeType("job", jobs, dynamic=JOB_DYNAMIC),
-        NodeType("machine", machines, dynamic=MACHINE_DYNAMIC),
-        *((NodeType("wait", 1, dynamic=WAIT_DYNAMIC),) if wait else ()),
+        NodeType("operation", cells, static=_operation_static(limits)),
+        NodeType("job", jobs, dynamic=_job_dynamic(limits)),
+        NodeType("machine", machines, dynamic=_machine_dynamic(limits)),
+        *((NodeType("wait", 1, dynamic=_wait_dynamic(limits)),) if wait else ()),
     )
     edges = (
         EdgeType("operation", "precedes", "operation", max(jobs * (operations - 1), 1), static=True),
@@ -113,4 +151,4 @@ def job_shop_spec(jobs: int, operations: int, machines: int, wait: bool) -> Grap
         EdgeType("job", "next", "operation", jobs, static=False),
         EdgeType("job", "needs", "machine", jobs, static=False),
     )
-    return GraphSpec(nodes, edges, ("job", "wait") if wait else ("job",), CONTEXT)
+    return GraphSpec(nodes, edges, ("job", "wait") if wait else ("job",), _context(limits))
