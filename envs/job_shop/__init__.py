@@ -18,25 +18,25 @@ __all__ = ["PROBLEM"]
 
 
 def _cp_sat(**options: Any) -> Solver:
-    from envs.job_shop.exact import cp_sat  # noqa: PLC0415 - solvers load only when asked for
+    from envs.job_shop.exact import cp_sat
 
     return cp_sat(**options)
 
 
 def _insa(**options: Any) -> Solver:
-    from envs.job_shop.constructive import insa  # noqa: PLC0415 - see above
+    from envs.job_shop.constructive import insa
 
     return insa(**options)
 
 
 def _shifting_bottleneck(**options: Any) -> Solver:
-    from envs.job_shop.constructive import shifting_bottleneck  # noqa: PLC0415 - see above
+    from envs.job_shop.constructive import shifting_bottleneck
 
     return shifting_bottleneck(**options)
 
 
 def _chart_html(instance: JobShopInstance, schedule: Schedule) -> str:
-    from envs.job_shop.render import gantt_html  # noqa: PLC0415 - loads only when something is drawn
+    from envs.job_shop.render import gantt_html
 
     return gantt_html(instance, schedule)
 

@@ -309,7 +309,7 @@ def _wait(state: JobShopState, lane: int, builder: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _second_smallest_start(state: JobShopState, lane: int) -> int:
+def _second_smallest_start(state: JobShopState, lane: int) -> np.int64:
     """The smallest earliest start above ``now`` among unfinished jobs; a huge number if there is none."""
     result = _NEVER
     for j in range(state.size[lane, 0]):
@@ -319,7 +319,7 @@ def _second_smallest_start(state: JobShopState, lane: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _earliest_gap(state: JobShopState, lane: int, job: int) -> int:
+def _earliest_gap(state: JobShopState, lane: int, job: int) -> np.int64:
     """Start of the earliest idle gap that takes an unfinished job's next operation."""
     machine = state.job_machine[lane, job]
     time = state.job_time[lane, job]

@@ -65,13 +65,16 @@ class JobShopConfig:
         object.__setattr__(self, "instances", tuple(self.instances))
         if not 0 <= self.time_low <= self.time_high < 2**31:
             raise UsageError(
-                f"time_low is {self.time_low} and time_high {self.time_high}; expected 0 <= time_low <= time_high < 2**31"
+                f"time_low is {self.time_low} and time_high {self.time_high}; "
+                "expected 0 <= time_low <= time_high < 2**31"
             )
         for name in ("max_jobs", "max_machines", "max_operations"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; expected at least 1")
         if self.illegal_action_penalty is not None and not 0.0 <= self.illegal_action_penalty < float("inf"):
-            raise UsageError(f"illegal_action_penalty is {self.illegal_action_penalty}; expected a number of at least 0")
+            raise UsageError(
+                f"illegal_action_penalty is {self.illegal_action_penalty}; expected a number of at least 0"
+            )
 
 
 class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
@@ -193,15 +196,13 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
 
     def render(self, state: JobShopState, lane: int, mode: str) -> Any:
         """Draws the Gantt chart of ``lane``."""
-        from envs.job_shop import render  # noqa: PLC0415 - the drawing library loads only when something is drawn
+        from envs.job_shop import render
 
         draw = render.gantt_array if mode == "rgb_array" else render.gantt_text
         return draw(self.instance(state, lane), self.solution(state, lane))
 
     def _check_size(self, instance: JobShopInstance) -> None:
-        self._check_fit(
-            f"instance {instance.name}", instance.num_jobs, instance.num_operations, instance.num_machines
-        )
+        self._check_fit(f"instance {instance.name}", instance.num_jobs, instance.num_operations, instance.num_machines)
 
     def _check_fit(self, what: str, jobs: int, operations: int, machines: int) -> None:
         size = {"jobs": jobs, "operations": operations, "machines": machines}

@@ -87,9 +87,7 @@ def _quartiles(ordered: NDArray[np.int32]) -> NDArray[np.float64]:
 
 
 @njit(cache=True, nogil=True)
-def _machine_quartiles(
-    time: NDArray[np.int32], machine: NDArray[np.int32], machines: int
-) -> NDArray[np.float64]:
+def _machine_quartiles(time: NDArray[np.int32], machine: NDArray[np.int32], machines: int) -> NDArray[np.float64]:
     """Quartiles of the processing times on each machine; zeros for a machine without operations."""
     jobs, operations = time.shape
     first = np.zeros(machines + 1, np.int64)
@@ -330,9 +328,7 @@ def _observe_wait(state: JobShopState, lane: int, i: int, out: NDArray[np.float3
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _observe_context(
-    state: JobShopState, lane: int, i: int, out: NDArray[np.float32], builder: int, wait: int
-) -> None:
+def _observe_context(state: JobShopState, lane: int, i: int, out: NDArray[np.float32], builder: int, wait: int) -> None:
     """Writes the features of row ``i`` as a whole."""
     unit = 1.0 / max(state.first_bound[lane], 1)
     out[i, 0] = state.scheduled[lane] / (state.size[lane, 0] * state.size[lane, 1])
@@ -347,9 +343,7 @@ def _observe_context(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _write_counts(
-    state: JobShopState, lane: int, i: int, out: NDArray[np.int32], unfinished: int, wait: int
-) -> None:
+def _write_counts(state: JobShopState, lane: int, i: int, out: NDArray[np.int32], unfinished: int, wait: int) -> None:
     """Writes the node and edge counts of row ``i`` in the order of the spec."""
     jobs = state.size[lane, 0]
     operations = state.size[lane, 1]

@@ -83,7 +83,8 @@ def _random(n: NextOperations) -> Floats:
     word = n.state.generator[:, None] + (progress[:, None] * np.uint64(65536) + jobs) * np.uint64(0x9E3779B97F4A7C15)
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((word ^ (word >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+    result: Floats = ((word ^ (word >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+    return result
 
 
 def _rule(name: str, formula: Formula, source: str) -> Rule:
