@@ -1,0 +1,199 @@
+"""Markdown tables for the documentation, made from committed result files."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from agents.evaluation.rows import ResultRow
+from agents.evaluation.summary import MethodSummary, group_names, summarise
+from envs.core import Benchmark, UsageError
+
+CATEGORIES = {
+    "greedy": "One schedule, built decision by decision",
+    "sampled": "Best of several sampled schedules",
+    "improvement": "Learned improvement and search",
+    "solver": "Solvers and heuristics that see the whole instance",
+}
+"""Categories in the order of the tables, with their headings."""
+
+LITERATURE_COLUMNS = ("method", "category", "builder", "group", "gap_percent", "seconds", "source")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a table.
+
+    Attributes:
+        method: Name of the method.
+        setting: Builder, samples, limits.
+        category: Key of `CATEGORIES`.
+        gaps: Mean gap in percent by group.
+        mean: Mean gap over all instances, or None if some are missing.
+        interval: Its 95 % interval, or None.
+        seconds: Seconds an instance, or None.
+        source: Where it was published, or None for a row of this repository.
+    """
+
+    method: str
+    setting: str
+    category: str
+    gaps: Mapping[str, float]
+    mean: float | None
+    interval: tuple[float, float] | None
+    seconds: float | None
+    source: str | None
+
+
+def read_literature(path: str | os.PathLike[str], groups: Mapping[str, str]) -> list[Entry]:
+    """Reads published mean gaps: one row a method and group.
+
+    Args:
+        path: CSV file with the columns `LITERATURE_COLUMNS`.
+        groups: Group of each instance of the benchmark; weighs the groups in the mean.
+
+    Raises:
+        UsageError: The columns, a category, a group or a number is wrong.
+    """
+    with Path(path).open(encoding="utf-8", newline="") as handle:
+        reader = csv.DictReader(handle)
+        if tuple(reader.fieldnames or ()) != LITERATURE_COLUMNS:
+            raise UsageError(f"{path} has the columns {reader.fieldnames}; expected {', '.join(LITERATURE_COLUMNS)}")
+        by_method: dict[tuple[str, str, str, str], list[dict[str, str]]] = {}
+        for record in reader:
+            where = f"{path}, line {reader.line_num}"
+            if record["category"] not in CATEGORIES:
+                raise UsageError(f"{where}: category is {record['category']!r}; expected {', '.join(CATEGORIES)}")
+            if record["group"] not in groups.values():
+                raise UsageError(f"{where}: group is {record['group']!r}; expected {_words(groups.values())}")
+            key = (record["method"], record["category"], record["builder"], record["source"])
+            by_method.setdefault(key, []).append(record)
+    sizes = Counter(groups.values())
+    return [_literature_entry(*key, records, sizes) for key, records in by_method.items()]
+
+
+def entries(rows: Sequence[ResultRow], benchmark: Benchmark) -> list[Entry]:
+    """Condenses this repository's rows; a group that a method has not finished counts as missing."""
+    sizes = Counter(benchmark.groups.values())
+    return [_own_entry(summary, benchmark, sizes) for summary in summarise(rows, benchmark.groups)]
+
+
+def comparison_table(own: Sequence[Entry], literature: Sequence[Entry], benchmark: Benchmark) -> str:
+    """One table a category: our rows in bold beside the published ones, best mean first.
+
+    Of a rule that ran in several variants without sampling, the best variant is shown.
+    """
+    groups = group_names(benchmark.groups, [instance.name for instance in benchmark.instances])
+    sources = list(dict.fromkeys(entry.source for entry in literature if entry.source))
+    parts = []
+    for category, heading in CATEGORIES.items():
+        chosen = [entry for entry in [*_best_variants(own), *literature] if entry.category == category]
+        if chosen:
+            chosen.sort(key=lambda entry: np.inf if entry.mean is None else entry.mean)
+            lines = [_line(entry, groups, sources) for entry in chosen]
+            header = ["method", "setting", *groups, "mean", "95 % interval", "s / instance", "source"]
+            parts.append(f"#### {heading}\n\n{markdown_table(header, lines)}")
+    if sources:
+        parts.append("Sources: " + "; ".join(f"[{i}] {source}" for i, source in enumerate(sources, 1)) + ".\n")
+    return "\n".join(parts)
+
+
+def variant_table(own: Sequence[Entry]) -> str:
+    """Mean gaps of the greedy methods by variant; empty if all ran in one variant."""
+    greedy = [entry for entry in own if entry.category == "greedy"]
+    variants = list(dict.fromkeys(entry.setting for entry in greedy))
+    if len(variants) < 2:
+        return ""
+    means = {(entry.method, entry.setting): entry.mean for entry in greedy}
+    methods = sorted(dict.fromkeys(entry.method for entry in greedy), key=lambda name: _least(means, name))
+    lines = [[f"`{name}`", *(_gap(means.get((name, variant))) for variant in variants)] for name in methods]
+    return markdown_table(["method", *(f"`{variant}`" for variant in variants)], lines)
+
+
+def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Formats a table; the first column is text, the others are numbers."""
+    rule = [":--", *("--:" for _ in header[1:])]
+    return "".join(f"| {' | '.join(line)} |\n" for line in (header, rule, *lines))
+
+
+def _literature_entry(
+    method: str, category: str, builder: str, source: str, records: Sequence[dict[str, str]], sizes: Mapping[str, int]
+) -> Entry:
+    try:
+        gaps = {record["group"]: float(record["gap_percent"]) for record in records}
+        seconds = {record["group"]: float(record["seconds"]) for record in records if record["seconds"]}
+    except ValueError as error:
+        raise UsageError(f"literature row of {method}: {error}") from None
+    setting = f"builder={builder}" if builder else ""
+    return Entry(method, setting, category, gaps, _weighted(gaps, sizes), None, _weighted(seconds, sizes), source)
+
+
+def _weighted(values: Mapping[str, float], sizes: Mapping[str, int]) -> float | None:
+    """Mean over the instances, from means of groups; None if a group is missing."""
+    if set(values) != set(sizes):
+        return None
+    return sum(values[group] * size for group, size in sizes.items()) / sum(sizes.values())
+
+
+def _own_entry(summary: MethodSummary, benchmark: Benchmark, sizes: Mapping[str, int]) -> Entry:
+    done = Counter(benchmark.groups[name] for name in summary.gaps)
+    gaps = {group: gap for group, gap in summary.group_gaps.items() if done[group] == sizes[group]}
+    whole = set(gaps) == set(sizes)
+    sampled = "samples=" in summary.key.variant
+    category = {"solver": "solver", "search": "improvement"}.get(summary.key.kind, "sampled" if sampled else "greedy")
+    return Entry(
+        summary.key.method,
+        summary.key.variant,
+        category,
+        gaps,
+        summary.mean.estimate if whole else None,
+        (summary.mean.low, summary.mean.high) if whole else None,
+        summary.seconds,
+        None,
+    )
+
+
+def _best_variants(own: Sequence[Entry]) -> list[Entry]:
+    best: dict[str, Entry] = {}
+    for entry in own:
+        if entry.category == "greedy":
+            known = best.get(entry.method)
+            if known is None or _rank(entry) < _rank(known):
+                best[entry.method] = entry
+    return [entry for entry in own if entry.category != "greedy" or best[entry.method] is entry]
+
+
+def _rank(entry: Entry) -> float:
+    return np.inf if entry.mean is None else entry.mean
+
+
+def _least(means: Mapping[tuple[str, str], float | None], method: str) -> float:
+    return min((mean for (name, _), mean in means.items() if name == method and mean is not None), default=np.inf)
+
+
+def _line(entry: Entry, groups: Sequence[str], sources: Sequence[str]) -> list[str]:
+    own = entry.source is None
+    interval = f"{entry.interval[0]:.1f} – {entry.interval[1]:.1f}" if entry.interval else "–"
+    return [
+        f"**`{entry.method}`**" if own else entry.method,
+        f"`{entry.setting}`" if entry.setting else "",
+        *(_gap(entry.gaps.get(group)) for group in groups),
+        _gap(entry.mean),
+        interval,
+        "–" if entry.seconds is None else f"{entry.seconds:.2g}" if entry.seconds < 100 else f"{entry.seconds:.0f}",
+        "this repository" if entry.source is None else f"[{sources.index(entry.source) + 1}]",
+    ]
+
+
+def _gap(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+def _words(values: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(values))

@@ -1,0 +1,115 @@
+"""Rewrites docs/results.md from the committed result files.
+
+    python scripts/results_tables.py            # writes the page
+    python scripts/results_tables.py --check    # exit status 1 if the page is out of date
+
+Every ``results/<problem>/*.csv`` becomes a section; ``results/literature/<problem>_<benchmark>.csv`` stands beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from agents.evaluation.report import statement
+from agents.evaluation.rows import ResultRow, read_csv
+from agents.evaluation.tables import comparison_table, entries, read_literature, variant_table
+from envs.core import Benchmark, ProblemDefinition, UsageError, problem
+from envs.core.errors import exit_on_usage_error
+from envs.core.files import write_text
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "results.md"
+
+_HEAD = """<!-- Written by scripts/results_tables.py from the files in results/; changes made here are lost. -->
+
+# Results
+
+Mean gap to the best known objective value, in percent, by group of instances; rows in bold were measured with this
+repository, the others are as published. `setting` names the builder (how decisions become a schedule) and the number
+of samples or the limits of a solver; where a publication does not say, the cell is empty. A rule that was measured in
+several builders stands in the table with its best one; all builders follow below it. An interval is the 95 % bootstrap
+interval of the mean over instances, stratified by group. Published times were taken on other hardware, often a GPU;
+our own are wall clock on a CPU, and where instances ran side by side, each one's share.
+
+The rows, one a run, are in `results/`; this page is rewritten by `python scripts/results_tables.py`.
+"""
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
+    check: bool = parser.parse_args().check
+    exit_on_usage_error(lambda: update(ROOT / "results", PAGE, check=check))
+
+
+def update(results: Path, path: Path, *, check: bool = False) -> None:
+    """Writes the page, or only compares it.
+
+    Raises:
+        UsageError: A result file cannot be read, or the page is out of date and ``check`` is set.
+    """
+    text = page(results)
+    if not check:
+        write_text(path, text)
+    elif not path.exists() or path.read_text(encoding="utf-8") != text:
+        raise UsageError(f"{path} is out of date; run python scripts/results_tables.py")
+
+
+def page(results: Path) -> str:
+    """Returns the page for a folder of results."""
+    parts = [_HEAD]
+    for folder in sorted(path for path in results.iterdir() if path.is_dir() and path.name != "literature"):
+        definition = problem(folder.name)
+        parts.append(f"\n## {folder.name.replace('_', ' ').capitalize()}\n")
+        for file in sorted(folder.glob("*.csv")):
+            rows = read_csv(file)
+            if rows:
+                parts.append(section(definition, find_benchmark(definition, rows, file), rows, file, results))
+    return "".join(parts)
+
+
+def section(
+    definition: ProblemDefinition, benchmark: Benchmark, rows: Sequence[ResultRow], file: Path, results: Path
+) -> str:
+    """Returns the section of one result file."""
+    own = entries(rows, benchmark)
+    published = results / "literature" / f"{definition.name}_{benchmark.name}.csv"
+    literature = read_literature(published, benchmark.groups) if published.exists() else []
+    names = [instance.name for instance in benchmark.instances]
+    title = benchmark.name.replace("_", " ").capitalize()
+    commands = "\n".join(dict.fromkeys(row.command for row in rows))
+    revisions = ", ".join(f"`{revision}`" for revision in dict.fromkeys(row.git_revision for row in rows))
+    parts = [
+        f"\n### {title}\n\n{statement(definition, benchmark, names)}\n\n",
+        comparison_table(own, literature, benchmark),
+    ]
+    variants = variant_table(own)
+    if variants:
+        parts.append(f"\n#### Every variant of the greedy methods, mean gap\n\n{variants}")
+    parts.append(f"\n#### How to repeat\n\n`{file.relative_to(results.parent).as_posix()}` was measured by\n\n")
+    parts.append(f"```sh\n{commands}\n```\n\nat revision {revisions}.\n")
+    return "".join(parts)
+
+
+def find_benchmark(definition: ProblemDefinition, rows: Sequence[ResultRow], file: Path) -> Benchmark:
+    """Returns the benchmark that has all instances of the rows.
+
+    Raises:
+        UsageError: There is none.
+    """
+    names = {row.instance for row in rows}
+    for factory in definition.benchmarks.values():
+        try:
+            benchmark = factory()
+        except UsageError:
+            continue  # a benchmark whose files are not here
+        if names <= {instance.name for instance in benchmark.instances}:
+            return benchmark
+    raise UsageError(f"{file}: no benchmark of {definition.name} has all of its instances")
+
+
+if __name__ == "__main__":
+    main()
