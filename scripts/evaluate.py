@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.evaluation.methods import Method, build_methods
-from agents.evaluation.provenance import command_line, git_revision
 from agents.evaluation.report import ChartFolder, ReportSettings, statement, write_report
 from agents.evaluation.rows import ResultRow, ResultStore, merge, read_csv, write_csv
 from agents.evaluation.runner import Origin, evaluate
 from agents.evaluation.summary import MethodKey, group_names, summarise
+from agents.provenance import command_line, git_revision
 from envs.core import Benchmark, ProblemDefinition, UsageError, problem
 from envs.core.errors import exit_on_usage_error
 from scripts.hydra_command import run_command

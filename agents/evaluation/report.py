@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.evaluation.plots import gap_plot, group_plot, time_plot
-from agents.evaluation.provenance import package_versions
 from agents.evaluation.rows import ResultRow
 from agents.evaluation.summary import MethodSummary, baseline_key, group_names, summarise
+from agents.provenance import package_versions
 from agents.rollout import Outcome
 from envs.core import Benchmark, ProblemDefinition, UsageError
 from envs.core.files import write_text
