@@ -1,1 +1,1 @@
-"""Policies built from a `GraphSpec`: encoders, heads and their registry."""
+"""Networks built from a `GraphSpec` alone: encoders, decision layers, heads."""

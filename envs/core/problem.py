@@ -210,6 +210,8 @@ class ProblemDefinition:
         objective_name: Name of the objective, e.g. ``"makespan"``.
         objective_unit: Its unit.
         chart_html: Draws a solution as a self-contained HTML fragment (SVG, no scripts from elsewhere).
+        behaviour: Options that say how decisions are taken, apart from which instances are drawn; a policy must be
+            run with the ones that it was trained with.
     """
 
     name: str
@@ -228,6 +230,7 @@ class ProblemDefinition:
     objective_name: str
     objective_unit: str
     chart_html: Callable[[Any, Any], str]
+    behaviour: tuple[str, ...] = ()
 
     def configure(self, options: Mapping[str, Any]) -> Any:
         """Builds the config dataclass from plain options.

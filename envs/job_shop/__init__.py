@@ -70,4 +70,5 @@ PROBLEM = ProblemDefinition(
     objective_name="makespan",
     objective_unit="time unit of the instance",
     chart_html=_chart_html,
+    behaviour=("builder", "wait"),
 )

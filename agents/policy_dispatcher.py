@@ -1,0 +1,79 @@
+"""A trained network as a dispatcher: encode once an episode, decide at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from envs.core import GraphSpec, GraphVectorEnv, Observation
+from envs.core.spec import ACTION_MASK
+from models.batch import decision_graph, static_graph
+from models.encoder import Embeddings
+from models.network import PolicyNetwork, masked
+
+
+class PolicyDispatcher:
+    """Dispatches with a `PolicyNetwork`, greedily or by sampling; runs on instances of any size.
+
+    Args:
+        network: The network.
+        name: Name for reports.
+        options: Environment options that the policy must be run with.
+        seed: Seed of the sampling; None takes the most probable action.
+        temperature: Divides the logits when sampling.
+    """
+
+    def __init__(
+        self,
+        network: PolicyNetwork,
+        name: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        seed: int | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        """Keeps the network as it is; it is not copied."""
+        self.network = network
+        self.name = name
+        self.options = dict(options or {})
+        self.temperature = temperature
+        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self._embeddings: Embeddings = {}
+        self._static: dict[str, torch.Tensor] = {}
+        self._episode = torch.zeros(0, dtype=torch.int64)
+
+    def sampling(self, seed: int, temperature: float = 1.0) -> PolicyDispatcher:
+        """Returns a dispatcher that samples from the same policy."""
+        return PolicyDispatcher(self.network, self.name, self.options, seed=seed, temperature=temperature)
+
+    @torch.inference_mode()
+    def reset(self, env: GraphVectorEnv, observation: Observation) -> None:
+        """Encodes the static part of every lane; lanes that all run one instance share one encoding."""
+        spec = env.problem.spec
+        static = {key: torch.from_numpy(observation[key].copy()) for key in spec.static_keys}
+        shared = all(bool((array == array[:1]).all()) for array in static.values())
+        self._static = {key: array[:1] for key, array in static.items()} if shared else static
+        lanes = torch.arange(env.num_envs)
+        self._episode = torch.zeros_like(lanes) if shared else lanes
+        self._embeddings = self.network.encode(static_graph(spec, self._static))
+
+    @torch.inference_mode()
+    def decide(self, env: GraphVectorEnv, observation: Observation) -> NDArray[np.int64]:
+        """Chooses one legal action in every lane that has one."""
+        logits = self.logits(env.problem.spec, observation)
+        if self._generator is None:
+            return logits.argmax(dim=1).numpy()
+        probabilities = torch.softmax(logits / self.temperature, dim=1)
+        return torch.multinomial(probabilities, 1, generator=self._generator).squeeze(1).numpy()
+
+    @torch.inference_mode()
+    def logits(self, spec: GraphSpec, observation: Observation) -> torch.Tensor:
+        """Returns masked logits ``(lanes, actions)`` of the episodes that `reset` saw."""
+        dynamic = {key: torch.from_numpy(observation[key]) for key in spec.dynamic_keys}
+        graph = decision_graph(spec, self._static, dynamic, self._episode)
+        logits, _ = self.network.decide(self._embeddings, graph)
+        return masked(logits, dynamic[ACTION_MASK])

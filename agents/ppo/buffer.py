@@ -1,0 +1,170 @@
+"""A rollout buffer that keeps the static part of observations once an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
+from torch import Tensor
+
+from agents.ppo.adapter import EPISODE
+from envs.core.spec import GraphSpec, Observation
+
+
+@dataclass(frozen=True)
+class DecisionBatch:
+    """Observations of several decisions whose static parts are stored once an episode.
+
+    Attributes:
+        static: Static arrays with a leading episode axis.
+        dynamic: Dynamic arrays with a leading decision axis.
+        episode: ``(decisions,)`` int64 row of each decision's episode.
+    """
+
+    static: dict[str, Tensor]
+    dynamic: dict[str, Tensor]
+    episode: Tensor
+
+
+@dataclass(frozen=True)
+class GraphSamples:
+    """One minibatch, with the field names that `MaskablePPO.train` reads."""
+
+    observations: DecisionBatch
+    actions: Tensor
+    old_values: Tensor
+    old_log_prob: Tensor
+    advantages: Tensor
+    returns: Tensor
+    action_masks: Tensor
+
+
+class GraphRolloutBuffer(MaskableDictRolloutBuffer):
+    """Stores dynamic arrays step by step and static arrays once an episode.
+
+    Minibatches are made of whole lanes in random order, so that few episodes need encoding for each.
+
+    Args:
+        buffer_size: Steps a lane.
+        observation_space: Space of the adapter's observations.
+        action_space: Space of the actions.
+        device: Device of the minibatches.
+        gae_lambda: Lambda of generalised advantage estimation.
+        gamma: Discount.
+        n_envs: Number of lanes.
+        spec: The graph spec.
+        seed: Seed of the shuffling.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Dict,
+        action_space: spaces.Discrete,
+        device: torch.device | str = "auto",
+        gae_lambda: float = 1.0,
+        gamma: float = 1.0,
+        n_envs: int = 1,
+        *,
+        spec: GraphSpec,
+        seed: int = 0,
+    ) -> None:
+        """Allocates the buffer."""
+        self.spec = spec
+        self.generator = np.random.default_rng(seed)
+        super().__init__(buffer_size, observation_space, action_space, device, gae_lambda, gamma, n_envs)
+
+    def reset(self) -> None:
+        """Empties the buffer."""
+        steps, lanes = self.buffer_size, self.n_envs
+        self.mask_dims = self.spec.num_actions
+        arrays = self.spec.arrays
+        self.dynamic: Observation = {
+            key: np.zeros((steps, lanes, *arrays[key][0]), arrays[key][1]) for key in self.spec.dynamic_keys
+        }
+        self.static: dict[str, list[NDArray[Any]]] = {key: [] for key in self.spec.static_keys}
+        self.episode_row = np.zeros((steps, lanes), np.int64)
+        self.episodes_stored = 0
+        self.last_number = np.full(lanes, -1, np.int64)
+        self.action_masks = np.zeros((steps, lanes, self.mask_dims), np.bool_)
+        self.actions = np.zeros((steps, lanes, self.action_dim), np.int64)
+        for name in ("rewards", "returns", "episode_starts", "values", "log_probs", "advantages"):
+            setattr(self, name, np.zeros((steps, lanes), np.float32))
+        self.observations = {}
+        self.pos, self.full, self.generator_ready = 0, False, False
+
+    def add(
+        self,
+        obs: Observation,
+        action: NDArray[np.int64],
+        reward: NDArray[np.float32],
+        episode_start: NDArray[np.bool_],
+        value: Tensor,
+        log_prob: Tensor,
+        action_masks: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Adds one step of every lane."""
+        numbers = obs[EPISODE][:, 0]
+        self._store_new_episodes(obs, np.flatnonzero(numbers != self.last_number))
+        self.last_number = numbers.copy()
+        step = self.pos
+        self.episode_row[step] = self._row_of_lane
+        for key, array in self.dynamic.items():
+            array[step] = obs[key]
+        if action_masks is not None:
+            self.action_masks[step] = action_masks
+        self.actions[step] = action.reshape(self.n_envs, self.action_dim)
+        self.rewards[step] = reward
+        self.episode_starts[step] = episode_start
+        self.values[step] = value.clone().cpu().numpy().flatten()
+        self.log_probs[step] = log_prob.clone().cpu().numpy()
+        self.pos += 1
+        self.full = self.pos == self.buffer_size
+
+    def get(self, batch_size: int | None = None) -> Iterator[GraphSamples]:  # type: ignore[override]
+        """Yields minibatches of ``batch_size`` decisions: whole lanes in random order, cut into pieces."""
+        lanes = self.generator.permutation(self.n_envs)
+        lane = np.repeat(lanes, self.buffer_size)
+        step = np.tile(np.arange(self.buffer_size), self.n_envs)
+        static = {key: np.stack(arrays) for key, arrays in self.static.items()}
+        size = batch_size or len(lane)
+        for start in range(0, len(lane), size):
+            yield self._samples(static, step[start : start + size], lane[start : start + size])
+
+    def _store_new_episodes(self, obs: Observation, lanes: NDArray[np.int64]) -> None:
+        if self.pos == 0:
+            self._row_of_lane = np.zeros(self.n_envs, np.int64)
+        for key, store in self.static.items():
+            store.extend(obs[key][lane] for lane in lanes)
+        self._row_of_lane[lanes] = self.episodes_stored + np.arange(len(lanes))
+        self.episodes_stored += len(lanes)
+
+    def _samples(self, static: Observation, step: NDArray[np.int64], lane: NDArray[np.int64]) -> GraphSamples:
+        rows, episode = np.unique(self.episode_row[step, lane], return_inverse=True)
+        observations = DecisionBatch(
+            {key: self._tensor(array[rows]) for key, array in static.items()},
+            {key: self._tensor(array[step, lane]) for key, array in self.dynamic.items()},
+            self._tensor(episode),
+        )
+        flat = {
+            name: self._tensor(getattr(self, name)[step, lane])
+            for name in ("actions", "values", "log_probs", "advantages", "returns", "action_masks")
+        }
+        return GraphSamples(
+            observations,
+            flat["actions"],
+            flat["values"],
+            flat["log_probs"],
+            flat["advantages"],
+            flat["returns"],
+            flat["action_masks"],
+        )
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)

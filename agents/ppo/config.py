@@ -1,0 +1,81 @@
+"""Settings of PPO training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from envs.core import UsageError
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Settings of proximal policy optimisation (Schulman et al. 2017) with invalid-action masking.
+
+    Attributes:
+        decisions: Environment decisions to train for, over all lanes.
+        lanes: Episodes that run side by side.
+        steps: Decisions a lane takes between two updates.
+        minibatch: Decisions in a minibatch.
+        epochs: Passes over the collected decisions.
+        learning_rate: Adam's learning rate at the start.
+        final_learning_rate: Its value at the end; linear in between.
+        discount: Discount factor of the return.
+        gae_lambda: Lambda of generalised advantage estimation.
+        clip: Clipping range of the probability ratio.
+        entropy: Weight of the entropy bonus.
+        value: Weight of the value loss.
+        max_gradient_norm: Gradients are scaled down to this norm.
+        reward_scale: Factor on rewards before learning.
+        seed: Seed of instances, weights, action sampling and shuffling.
+        threads: Threads that torch may use.
+    """
+
+    decisions: int = 1_000_000
+    lanes: int = 64
+    steps: int = 256
+    minibatch: int = 2048
+    epochs: int = 3
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 0.0
+    discount: float = 1.0
+    gae_lambda: float = 0.95
+    clip: float = 0.2
+    entropy: float = 0.003
+    value: float = 0.5
+    max_gradient_norm: float = 0.5
+    reward_scale: float = 10.0
+    seed: int = 0
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        """Checks the settings that would otherwise fail late."""
+        for name in ("decisions", "lanes", "steps", "minibatch", "epochs", "threads"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"agent.{name} is {getattr(self, name)}; expected at least 1")
+        if self.minibatch > self.lanes * self.steps:
+            raise UsageError(
+                f"agent.minibatch is {self.minibatch}; expected at most lanes * steps = {self.lanes * self.steps}"
+            )
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> PPOConfig:
+        """Builds a config from plain data.
+
+        Raises:
+            UsageError: A field does not exist, or a value is out of range.
+        """
+        known = [f.name for f in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise UsageError(f"agent has no field {name!r}; it has {', '.join(known)}")
+        return cls(**values)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Returns plain data that `from_mapping` accepts."""
+        return asdict(self)
+
+    def learning_rate_at(self, remaining: float) -> float:
+        """Learning rate when a share ``remaining`` of the training is still to come."""
+        return self.final_learning_rate + remaining * (self.learning_rate - self.final_learning_rate)

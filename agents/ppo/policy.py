@@ -1,0 +1,183 @@
+"""A `PolicyNetwork` in the shape that stable-baselines3 expects of a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from sb3_contrib.common.maskable.distributions import MaskableCategoricalDistribution, MaskableDistribution
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import Schedule
+from torch import Tensor
+
+from agents.ppo.adapter import EPISODE
+from agents.ppo.buffer import DecisionBatch
+from envs.core.spec import ACTION_MASK, GraphSpec
+from models.batch import decision_graph, static_graph
+from models.config import ModelConfig
+from models.encoder import Embeddings
+from models.network import PolicyNetwork, masked
+
+
+class NoFeatures(BaseFeaturesExtractor):
+    """Stands in for the features extractor that a graph policy does not use."""
+
+    def __init__(self, observation_space: spaces.Space[Any]) -> None:
+        """Declares one (unused) feature."""
+        super().__init__(observation_space, features_dim=1)
+
+
+class GraphActorCriticPolicy(MaskableActorCriticPolicy):
+    """Runs a `PolicyNetwork` on the adapter's observations; while collecting, encodes once an episode.
+
+    Args:
+        observation_space: Space of the adapter's observations.
+        action_space: Space of the actions.
+        lr_schedule: Learning rate by remaining progress.
+        spec: The graph spec.
+        model: The network's shape.
+        seed: Seed of the initial weights and of action sampling.
+        optimizer_class: Optimiser, Adam by default.
+        optimizer_kwargs: Further arguments of the optimiser.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        action_space: spaces.Discrete,
+        lr_schedule: Schedule,
+        *,
+        spec: GraphSpec,
+        model: ModelConfig,
+        seed: int = 0,
+        optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        """Builds the network and the optimiser."""
+        self.spec = spec
+        self.model = model
+        self.seed = seed
+        self._cached: Embeddings = {}
+        self._cached_numbers: Tensor | None = None
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=[],
+            features_extractor_class=NoFeatures,
+            optimizer_class=optimizer_class,
+            optimizer_kwargs=optimizer_kwargs,
+        )
+        self.sampler = torch.Generator().manual_seed(seed)
+
+    def forward(
+        self, obs: Any, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns an action, the estimated return ``(n, 1)`` and the action's log probability, for every lane."""
+        logits, values = self._evaluate(obs)
+        log_probabilities = self._log_probabilities(logits, self._mask(obs, action_masks))
+        actions = self._choose(log_probabilities, deterministic)
+        chosen = log_probabilities.gather(1, actions[:, None]).squeeze(1)
+        return actions, values[:, None], chosen
+
+    def evaluate_actions(
+        self, obs: Any, actions: Tensor, action_masks: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns estimated returns ``(n, 1)``, log probabilities and entropies of the actions taken."""
+        logits, values = self._evaluate(obs)
+        log_probabilities = self._log_probabilities(logits, self._mask(obs, action_masks))
+        chosen = log_probabilities.gather(1, actions[:, None]).squeeze(1)
+        entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=1)
+        return values[:, None], chosen, entropy
+
+    def get_distribution(self, obs: Any, action_masks: NDArray[np.bool_] | None = None) -> MaskableDistribution:
+        """Returns the distribution over actions."""
+        logits, _ = self._evaluate(obs)
+        distribution = MaskableCategoricalDistribution(self.spec.num_actions)
+        distribution.proba_distribution(logits)
+        distribution.apply_masking(self._mask(obs, action_masks).cpu().numpy())
+        return distribution
+
+    def predict_values(self, obs: Any) -> Tensor:
+        """Returns estimated returns ``(n, 1)``."""
+        return self._evaluate(obs)[1][:, None]
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Switches between collecting and training; the encodings of the old weights are forgotten."""
+        super().set_training_mode(mode)
+        self._cached_numbers = None
+
+    def _predict(
+        self, observation: Any, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
+    ) -> Tensor:
+        return self.forward(observation, deterministic, action_masks)[0]
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed)
+            self.network = PolicyNetwork(self.spec, self.model)
+        self.optimizer = self.optimizer_class(
+            self.network.parameters(), lr=lr_schedule(1), **(self.optimizer_kwargs or {})
+        )
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {
+            "observation_space": self.observation_space,
+            "action_space": self.action_space,
+            "lr_schedule": self._dummy_schedule,
+            "spec": self.spec,
+            "model": self.model,
+            "seed": self.seed,
+            "optimizer_class": self.optimizer_class,
+            "optimizer_kwargs": self.optimizer_kwargs,
+        }
+
+    def _evaluate(self, obs: Any) -> tuple[Tensor, Tensor]:
+        if isinstance(obs, DecisionBatch):
+            embeddings = self.network.encode(static_graph(self.spec, obs.static))
+            graph = decision_graph(self.spec, obs.static, obs.dynamic, obs.episode)
+        else:
+            rows = torch.arange(obs[ACTION_MASK].shape[0], device=obs[ACTION_MASK].device)
+            embeddings = self._encodings(obs)
+            graph = decision_graph(self.spec, obs, obs, rows)
+        result: tuple[Tensor, Tensor] = self.network.decide(embeddings, graph)
+        return result
+
+    def _encodings(self, obs: Mapping[str, Tensor]) -> Embeddings:
+        """Encodings of every lane, computed anew only where an episode began since the last call."""
+        static = {key: obs[key] for key in self.spec.static_keys}
+        if torch.is_grad_enabled() or EPISODE not in obs:
+            return self.network.encode(static_graph(self.spec, static))
+        numbers = obs[EPISODE][:, 0]
+        if self._cached_numbers is None or self._cached_numbers.shape != numbers.shape:
+            self._cached = self.network.encode(static_graph(self.spec, static))
+        else:
+            rows = torch.nonzero(self._cached_numbers != numbers).squeeze(1)
+            if rows.numel():
+                fresh = self.network.encode(
+                    static_graph(self.spec, {key: array[rows] for key, array in static.items()})
+                )
+                for name, embedding in fresh.items():
+                    self._cached[name][rows] = embedding
+        self._cached_numbers = numbers.clone()
+        return self._cached
+
+    def _mask(self, obs: Any, action_masks: Any) -> Tensor:
+        if action_masks is not None:
+            return torch.as_tensor(action_masks, dtype=torch.bool, device=self.device)
+        mask: Tensor = (obs.dynamic if isinstance(obs, DecisionBatch) else obs)[ACTION_MASK].bool()
+        return mask
+
+    def _log_probabilities(self, logits: Tensor, mask: Tensor) -> Tensor:
+        return torch.log_softmax(masked(logits, mask), dim=1)
+
+    def _choose(self, log_probabilities: Tensor, deterministic: bool) -> Tensor:
+        if deterministic:
+            return log_probabilities.argmax(dim=1)
+        probabilities = log_probabilities.exp().cpu()
+        return torch.multinomial(probabilities, 1, generator=self.sampler).squeeze(1).to(log_probabilities.device)

@@ -1,0 +1,144 @@
+"""Everything an interrupted training needs to go on exactly: saved whole or not at all, without pickle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import deque
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors_numpy
+from safetensors import torch as safetensors_torch
+from sb3_contrib import MaskablePPO
+
+from agents.checkpoint import first_difference
+from agents.ppo.adapter import GraphVecEnv
+from agents.ppo.buffer import GraphRolloutBuffer
+from agents.ppo.policy import GraphActorCriticPolicy
+from envs.core import Snapshot, UsageError
+from envs.core.files import write_text
+
+_LATEST = "latest"
+
+
+def save_state(folder: Path, learner: MaskablePPO, config: dict[str, Any], extra: dict[str, Any]) -> None:
+    """Saves a learner between two updates under ``folder`` and then forgets the save before.
+
+    Args:
+        folder: Folder of the run's states.
+        learner: The learner, built by `make_learner`.
+        config: What the training was configured with; `restore_state` insists on the same.
+        extra: JSON-ready data of the caller, returned by `restore_state`.
+    """
+    name = f"step_{learner.num_timesteps:012d}"
+    temporary, target = folder / f".{name}", folder / name
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    policy, adapter, buffer = _parts(learner)
+    safetensors_torch.save_file(_tensors(policy), temporary / "learner.safetensors")
+    safetensors_numpy.save_file(_arrays(learner, adapter), temporary / "environment.safetensors")
+    data = {
+        "config": config,
+        "extra": extra,
+        "num_timesteps": learner.num_timesteps,
+        "n_updates": learner._n_updates,
+        "shuffling": buffer.generator.bit_generator.state,
+        "episodes": list(learner.ep_info_buffer or ()),
+    }
+    (temporary / "training.json").write_text(json.dumps(data), encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)
+    write_text(folder / _LATEST, name)
+    for old in folder.glob("step_*"):
+        if old.name != name:
+            shutil.rmtree(old)
+
+
+def restore_state(folder: Path, learner: MaskablePPO, config: dict[str, Any]) -> dict[str, Any] | None:
+    """Brings a freshly built learner to the latest save under ``folder``; None if there is none.
+
+    Raises:
+        UsageError: The save is unreadable or of a differently configured training.
+    """
+    if not (folder / _LATEST).exists():
+        return None
+    source = folder / (folder / _LATEST).read_text(encoding="utf-8")
+    try:
+        data = json.loads((source / "training.json").read_text(encoding="utf-8"))
+        tensors = safetensors_torch.load_file(source / "learner.safetensors")
+        arrays = safetensors_numpy.load_file(source / "environment.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UsageError(f"{source} cannot be resumed: {error}; remove the folder to start afresh") from None
+    difference = first_difference(data["config"], json.loads(json.dumps(config)), "config")
+    if difference:
+        raise UsageError(f"{source} cannot be resumed with another configuration: {difference}")
+    policy, adapter, buffer = _parts(learner)
+    _restore_tensors(policy, tensors)
+    _restore_arrays(learner, adapter, arrays)
+    buffer.generator.bit_generator.state = data["shuffling"]
+    learner.num_timesteps = data["num_timesteps"]
+    learner._n_updates = data["n_updates"]
+    learner.ep_info_buffer = deque(data["episodes"], maxlen=learner._stats_window_size)
+    return dict(data["extra"])
+
+
+def _parts(learner: MaskablePPO) -> tuple[GraphActorCriticPolicy, GraphVecEnv, GraphRolloutBuffer]:
+    return (
+        cast(GraphActorCriticPolicy, learner.policy),
+        cast(GraphVecEnv, learner.env),
+        cast(GraphRolloutBuffer, learner.rollout_buffer),
+    )
+
+
+def _tensors(policy: GraphActorCriticPolicy) -> dict[str, torch.Tensor]:
+    weights = {f"weights.{name}": tensor.contiguous() for name, tensor in policy.network.state_dict().items()}
+    optimiser = {
+        f"optimiser.{index}.{name}": tensor.contiguous()
+        for index, values in policy.optimizer.state_dict()["state"].items()
+        for name, tensor in values.items()
+    }
+    return {**weights, **optimiser, "sampler": policy.sampler.get_state()}
+
+
+def _restore_tensors(policy: GraphActorCriticPolicy, tensors: dict[str, torch.Tensor]) -> None:
+    policy.sampler.set_state(tensors.pop("sampler"))
+    weights: dict[str, torch.Tensor] = {}
+    optimiser: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        kind, rest = key.split(".", 1)
+        if kind == "weights":
+            weights[rest] = tensor
+        else:
+            index, name = rest.split(".", 1)
+            optimiser.setdefault(int(index), {})[name] = tensor
+    policy.network.load_state_dict(weights)
+    groups = policy.optimizer.state_dict()["param_groups"]
+    policy.optimizer.load_state_dict({"state": optimiser, "param_groups": groups})
+
+
+def _arrays(learner: MaskablePPO, adapter: GraphVecEnv) -> dict[str, np.ndarray[Any, Any]]:
+    snapshot = adapter.env.snapshot()
+    state = {f"state.{i}": np.ascontiguousarray(array) for i, array in enumerate(snapshot.state)}
+    return {
+        **state,
+        "episode_steps": snapshot.episode_steps,
+        "done": snapshot.done,
+        "episodes": adapter.episodes,
+        "returns": adapter.returns,
+        "lengths": adapter.lengths,
+        "episode_starts": np.asarray(learner._last_episode_starts, np.bool_),
+    }
+
+
+def _restore_arrays(learner: MaskablePPO, adapter: GraphVecEnv, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+    state = tuple(arrays[f"state.{i}"] for i in range(len(adapter.env.state)))
+    observation = adapter.env.restore(Snapshot(state, arrays["episode_steps"], arrays["done"]))
+    adapter.episodes = arrays["episodes"]
+    adapter.returns = arrays["returns"]
+    adapter.lengths = arrays["lengths"]
+    learner._last_obs = adapter.hand_over(observation, fresh_static=True)
+    learner._last_episode_starts = arrays["episode_starts"]

@@ -1,0 +1,227 @@
+"""A whole training run: learn, validate, keep the best policy, survive a kill."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from sb3_contrib import MaskablePPO
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+
+from agents.checkpoint import Checkpoint, save_checkpoint
+from agents.policy_dispatcher import PolicyDispatcher
+from agents.ppo.config import PPOConfig
+from agents.ppo.learner import make_learner
+from agents.ppo.policy import GraphActorCriticPolicy
+from agents.ppo.state import restore_state, save_state
+from agents.provenance import git_revision, package_versions
+from agents.rollout import roll_out
+from agents.trackers import make_logger
+from envs.core import GraphVectorEnv, ProblemDefinition, UsageError
+from models.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """How the best policy of a run is chosen.
+
+    Attributes:
+        options: Environment options whose drawn instances are validated on, e.g. larger sizes than trained on; the
+            other options are the training's.
+        instances: Number of instances.
+        every: Updates between two validations; 0 validates only at the end.
+        seed: Seed of the instances, apart from any training seed.
+    """
+
+    options: dict[str, Any]
+    instances: int = 32
+    every: int = 10
+    seed: int = 2**31
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """Everything a run is configured with.
+
+    Attributes:
+        name: Name of the resulting policy in reports.
+        problem: Name of the problem.
+        options: Options of the training environment.
+        model: Shape of the network.
+        ppo: Settings of the learner.
+        validation: How the best policy is chosen.
+        save_every: Updates between two saves of the training state.
+    """
+
+    name: str
+    problem: str
+    options: dict[str, Any]
+    model: ModelConfig
+    ppo: PPOConfig
+    validation: ValidationConfig
+    save_every: int = 10
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Returns JSON-ready data."""
+        return {
+            "name": self.name,
+            "problem": self.problem,
+            "options": self.options,
+            "model": self.model.to_mapping(),
+            "ppo": self.ppo.to_mapping(),
+            "validation": vars(self.validation),
+            "save_every": self.save_every,
+        }
+
+
+def train(
+    definition: ProblemDefinition,
+    run: TrainingRun,
+    folder: Path,
+    *,
+    tracker: Mapping[str, Any] | None = None,
+    progress_bar: bool = False,
+    device: str = "cpu",
+    callbacks: Sequence[BaseCallback] = (),
+) -> Path:
+    """Trains, or goes on where an interrupted training of the same configuration stopped.
+
+    Args:
+        definition: The problem.
+        run: The configuration.
+        folder: Folder of the run: ``state`` (for resuming), ``policy`` (the best by validation), curves.
+        tracker: See `agents.trackers.make_logger`.
+        progress_bar: Show a progress bar.
+        device: Torch device of the network.
+        callbacks: Further stable-baselines3 callbacks.
+
+    Returns:
+        The folder of the best policy.
+    """
+    learner = make_learner(definition, run.options, run.model, run.ppo, device=device)
+    config = run.to_mapping()
+    keeper = RunKeeper(definition, run, folder)
+    extra = restore_state(folder / "state", learner, config)
+    if extra is not None:
+        keeper.resume(extra)
+    learner.set_logger(make_logger(folder, tracker or {}, config, f"_{learner.num_timesteps}"))
+    remaining = run.ppo.decisions - learner.num_timesteps
+    if remaining > 0:
+        learner.learn(
+            remaining if extra is not None else run.ppo.decisions,
+            callback=CallbackList([keeper, *callbacks]),
+            reset_num_timesteps=extra is None,
+            progress_bar=progress_bar,
+        )
+        keeper.finish()
+    learner.logger.close()
+    return folder / "policy"
+
+
+class RunKeeper(BaseCallback):
+    """Validates and saves between updates.
+
+    Args:
+        definition: The problem.
+        run: The configuration.
+        folder: Folder of the run.
+    """
+
+    def __init__(self, definition: ProblemDefinition, run: TrainingRun, folder: Path) -> None:
+        """Draws the validation instances."""
+        super().__init__()
+        self.definition = definition
+        self.run = run
+        self.folder = folder
+        self.updates = 0
+        self.best = math.inf
+        self._instances = draw_instances(definition, run)
+        self._bounds = _initial_objectives(definition, run, self._instances)
+
+    def resume(self, extra: Mapping[str, Any]) -> None:
+        """Takes over the counters of an interrupted run."""
+        self.updates = int(extra["updates"])
+        self.best = float(extra["best"])
+
+    def finish(self) -> None:
+        """Validates and saves the last policy of a completed run."""
+        self._validate()
+        self._save()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        """Runs between two updates, when nothing is half done."""
+        if self._due(self.run.validation.every):
+            self._validate()
+        if self._due(self.run.save_every):
+            self._save()
+        self.updates += 1
+
+    def _due(self, every: int) -> bool:
+        return every > 0 and self.updates > 0 and self.updates % every == 0
+
+    def _save(self) -> None:
+        learner = cast(MaskablePPO, self.model)
+        extra = {"updates": self.updates, "best": self.best}
+        save_state(self.folder / "state", learner, self.run.to_mapping(), extra)
+
+    def _validate(self) -> None:
+        """Measures the greedy policy: the mean ratio of the objective to its bound at the start."""
+        policy = cast(GraphActorCriticPolicy, self.model.policy)
+        dispatcher = PolicyDispatcher(policy.network, self.run.name)
+        outcomes = roll_out(self.definition, _behaviour(self.definition, self.run), self._instances, dispatcher)
+        ratio = float(np.mean([o.objective / b for o, b in zip(outcomes, self._bounds, strict=True)]))
+        self.logger.record("validation/objective_over_bound", ratio)
+        if ratio < self.best:
+            self.best = ratio
+            save_checkpoint(self.folder / "policy", self._checkpoint(policy, ratio))
+
+    def _checkpoint(self, policy: GraphActorCriticPolicy, ratio: float) -> Checkpoint:
+        training = {
+            **self.run.to_mapping(),
+            "decisions_trained": self.num_timesteps,
+            "validation_objective_over_bound": ratio,
+            "git_revision": git_revision(),
+            "versions": package_versions(),
+        }
+        spec = policy.spec
+        return Checkpoint(
+            self.run.problem,
+            _behaviour(self.definition, self.run),
+            self.run.model,
+            spec.to_metadata(),
+            training,
+            policy.network.state_dict(),
+        )
+
+
+def draw_instances(definition: ProblemDefinition, run: TrainingRun) -> list[Any]:
+    """Draws the validation instances from the environment's own generator."""
+    validation = run.validation
+    env = GraphVectorEnv(definition.bind({**run.options, **validation.options}), validation.instances)
+    env.reset(seed=validation.seed)
+    return [env.instance(lane) for lane in range(validation.instances)]
+
+
+def _initial_objectives(definition: ProblemDefinition, run: TrainingRun, instances: list[Any]) -> list[float]:
+    options = {**_behaviour(definition, run), **definition.fit(instances)}
+    env = GraphVectorEnv(definition.bind(options), len(instances))
+    _, info = env.reset(seed=0, options={"instances": instances})
+    bounds = [float(value) for value in info["objective"]]
+    if min(bounds) <= 0:
+        raise UsageError(
+            f"validation: an instance of {run.problem} starts with the objective bound {min(bounds)}; "
+            "expected a positive one"
+        )
+    return bounds
+
+
+def _behaviour(definition: ProblemDefinition, run: TrainingRun) -> dict[str, Any]:
+    """Options that say how decisions are taken, without those that only say which instances are drawn."""
+    return {key: value for key, value in run.options.items() if key in definition.behaviour}

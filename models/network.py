@@ -1,0 +1,57 @@
+"""The policy and value network that every learner trains and every export ships."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from envs.core.spec import GraphSpec
+from models.batch import DecisionGraph, StaticGraph
+from models.config import ModelConfig
+from models.decision import DecisionCore
+from models.encoder import Embeddings, Encoder
+
+
+class PolicyNetwork(nn.Module):
+    """Scores the candidate nodes of a graph and estimates the return.
+
+    `encode` reads what stays for an episode; `decide` reads what changes. The parameters depend on the names and
+    feature counts of the spec only, so one network runs on instances of any size.
+
+    Args:
+        spec: The graph spec.
+        config: The network's shape.
+    """
+
+    def __init__(self, spec: GraphSpec, config: ModelConfig) -> None:
+        """Builds the network; the policy starts out nearly uniform."""
+        super().__init__()
+        hidden = config.hidden
+        self.actions = spec.actions
+        self.encoder = Encoder(spec, config)
+        self.core = DecisionCore(spec, config)
+        self.node = nn.ModuleDict({name: nn.Linear(hidden, hidden) for name in spec.actions})
+        self.whole = nn.Linear(hidden, hidden, bias=False)
+        self.score = nn.ModuleDict({name: nn.Linear(hidden, 1) for name in spec.actions})
+        self.value = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        for head in self.score.values():
+            nn.init.orthogonal_(head.weight, gain=0.01)
+
+    def encode(self, graph: StaticGraph) -> Embeddings:
+        """Embeds the static part of several episodes: per node type ``(episodes, capacity, hidden)``."""
+        embeddings: Embeddings = self.encoder(graph)
+        return embeddings
+
+    def decide(self, static: Embeddings, graph: DecisionGraph) -> tuple[Tensor, Tensor]:
+        """Returns unmasked logits ``(decisions, actions)`` and estimated returns ``(decisions,)``."""
+        nodes, whole = self.core(static, graph)
+        shared = self.whole(whole)[:, None]
+        logits = [
+            self.score[name](torch.relu(self.node[name](nodes[name]) + shared)).squeeze(-1) for name in self.actions
+        ]
+        return torch.cat(logits, dim=1), self.value(whole).squeeze(-1)
+
+
+def masked(logits: Tensor, mask: Tensor) -> Tensor:
+    """Replaces the logits of illegal actions by -1e9, which a softmax turns into exactly zero."""
+    return torch.where(mask, logits, torch.full_like(logits, -1e9))
