@@ -130,10 +130,8 @@ def allocate(lanes: int, jobs: int, operations: int, machines: int, builder: int
 
 
 @njit(cache=True, nogil=True)
-def draw_random(
-    state: JobShopState, lanes: NDArray[np.int64], sizes: NDArray[np.int64], low: int, high: int, builder: int
-) -> None:
-    """Begins an episode in each of ``lanes`` on a random instance.
+def draw_random(state: JobShopState, lanes: NDArray[np.int64], sizes: NDArray[np.int64], low: int, high: int) -> None:
+    """Puts a random instance into each of ``lanes``; `begin` makes it an episode.
 
     The size is uniform over the rows ``(jobs, machines)`` of ``sizes``, processing times are uniform on ``low..high``,
     and every job visits all machines in a uniformly random order.
@@ -149,7 +147,6 @@ def draw_random(
                 other = next_integer(state.generator, lane, 0, k)
                 state.machine[lane, j, k] = state.machine[lane, j, other]
                 state.machine[lane, j, other] = k
-        _begin(state, lane, builder)
 
 
 @njit(cache=True, nogil=True)
@@ -159,17 +156,15 @@ def draw_given(
     sizes: NDArray[np.int64],
     machine: NDArray[np.int32],
     time: NDArray[np.int32],
-    builder: int,
 ) -> None:
-    """Begins an episode in each of ``lanes`` on one of N given instances, chosen uniformly.
+    """Puts one of N given instances, chosen uniformly, into each of ``lanes``; `begin` makes it an episode.
 
     Args:
         state: State of all lanes.
-        lanes: Lanes to begin.
+        lanes: Lanes to fill.
         sizes: ``(N, 3)`` jobs, operations and machines.
         machine: ``(N, J, K)`` machine of each operation, padded.
         time: ``(N, J, K)`` processing times, padded.
-        builder: Builder code.
     """
     for lane in lanes:
         choice = next_integer(state.generator, lane, 0, sizes.shape[0] - 1)
@@ -177,13 +172,13 @@ def draw_given(
         state.size[lane] = sizes[choice]
         state.machine[lane] = machine[choice]
         state.time[lane] = time[choice]
-        _begin(state, lane, builder)
 
 
 @njit(cache=True, nogil=True)
-def begin(state: JobShopState, lane: int, builder: int) -> None:
-    """Begins an episode on the instance that stands in ``lane``'s ``size``, ``machine`` and ``time``."""
-    _begin(state, lane, builder)
+def begin(state: JobShopState, lanes: NDArray[np.int64], builder: int) -> None:
+    """Begins an episode on the instance that stands in ``size``, ``machine`` and ``time`` of each of ``lanes``."""
+    for lane in lanes:
+        _begin(state, lane, builder)
 
 
 @njit(cache=True, nogil=True)
@@ -323,7 +318,7 @@ def _earliest_gap(state: JobShopState, lane: int, job: int) -> np.int64:
     """Start of the earliest idle gap that takes an unfinished job's next operation."""
     machine = state.job_machine[lane, job]
     time = state.job_time[lane, job]
-    start = state.job_ready[lane, job]
+    start: np.int64 = state.job_ready[lane, job]
     first = state.busy_first[lane, machine]
     for i in range(first, first + state.machine_operations[lane, machine] - state.machine_left[lane, machine]):
         if start + time <= state.busy_start[lane, i]:

@@ -114,12 +114,12 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
             UsageError: One of ``sizes`` exceeds the capacity.
         """
         if self.config.instances:
-            dynamics.draw_given(state, lanes, *self._packed, self._builder)
-            return
-        for jobs, machines in self.config.sizes:
-            self._check_fit(f"sizes entry ({jobs}, {machines})", jobs, machines, machines)
-        config = self.config
-        dynamics.draw_random(state, lanes, self._sizes, config.time_low, config.time_high, self._builder)
+            dynamics.draw_given(state, lanes, *self._packed)
+        else:
+            for jobs, machines in self.config.sizes:
+                self._check_fit(f"sizes entry ({jobs}, {machines})", jobs, machines, machines)
+            dynamics.draw_random(state, lanes, self._sizes, self.config.time_low, self.config.time_high)
+        dynamics.begin(state, lanes, self._builder)
 
     def load(self, state: JobShopState, lane: int, instance: JobShopInstance) -> None:
         """Begins a new episode in ``lane`` on ``instance``."""
@@ -132,7 +132,7 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
         state.size[lane] = jobs, operations, instance.num_machines
         state.machine[lane, :jobs, :operations] = instance.machines
         state.time[lane, :jobs, :operations] = instance.times
-        dynamics.begin(state, lane, self._builder)
+        dynamics.begin(state, np.array([lane]), self._builder)
 
     def step(self, state: JobShopState, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Applies one action in every active lane; returns the flags of refused actions."""
