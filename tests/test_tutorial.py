@@ -63,6 +63,7 @@ print("agreed on", len(instances))
     assert run(project_with_example, "-c", program) == "agreed on 20\n"
 
 
+@pytest.mark.slow
 def test_example_is_found_and_passes_the_conformance_suite(project_with_example: Path):
     output = run(
         project_with_example, "-m", "pytest", "tests/conformance", "-q", "-p", "no:cacheprovider", "-k", "single_machine"

@@ -142,13 +142,15 @@ class SingleMachine(Problem[State, SingleMachineInstance, Sequence]):
         return Sequence(state.completions[lane, : state.jobs[lane]].copy())
 
     def render(self, state: State, lane: int, mode: str) -> Any:
-        """Draws the machine's time line: one column of pixels a time unit, or one line of text."""
+        """Draws the machine's time line: one column of pixels a time unit above an axis, or one line of text."""
         done = [(int(c), j) for j, c in enumerate(self.solution(state, lane).completions) if c >= 0]
         if mode == "ansi":
-            return " ".join(f"[{job} until {completion}]" for completion, job in sorted(done))
-        picture = np.full((20, max(1, int(state.times[lane].sum())), 3), 255, np.uint8)
+            bars = [f"[{job} until {completion}]" for completion, job in sorted(done)]
+            return " ".join([f"time {state.clock[lane]}:", *bars])
+        picture = np.full((20, int(state.times[lane].sum()), 3), 255, np.uint8)
+        picture[-2:] = 0
         for completion, job in done:
-            picture[:, completion - state.times[lane, job] : completion] = (60 + 70 * job % 180, 120, 40 * job % 220)
+            picture[:-2, completion - state.times[lane, job] : completion] = (60 + 70 * job % 180, 120, 40 * job % 220)
         return picture
 
 

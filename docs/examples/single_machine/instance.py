@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ class SingleMachineInstance:
         weights: Cost of one time unit of delay of each job, at least 1.
     """
 
-    name: str
+    name: str = field(compare=False)
     times: tuple[int, ...]
     weights: tuple[int, ...]
 
@@ -42,10 +42,14 @@ def read_instance(path: Path) -> SingleMachineInstance:
     """Reads one ``time weight`` pair a line.
 
     Raises:
-        UsageError: A line does not hold two positive integers.
+        UsageError: The file cannot be read, or a line does not hold two positive integers.
     """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as text: {error}") from None
     jobs = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         words = line.split()
         if len(words) != 2 or not all(word.isdecimal() and int(word) > 0 for word in words):
             raise UsageError(f"{path}: line {number} is {line!r}; expected a time and a weight, both positive integers")
