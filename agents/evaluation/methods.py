@@ -236,20 +236,20 @@ def _solver(
 def _checkpoint(
     definition: ProblemDefinition, spec: MethodSpecification, options: Mapping[str, Any], max_lanes: int
 ) -> Method:
-    from agents.checkpoint import load_dispatcher
-
     if not Path(spec.target).is_dir():
         raise UsageError(f"method {spec}: there is no checkpoint folder {spec.target}")
+    from agents.checkpoint import load_dispatcher
+
     return _learned(definition, spec, load_dispatcher(Path(spec.target), definition), options, max_lanes)
 
 
 def _onnx(
     definition: ProblemDefinition, spec: MethodSpecification, options: Mapping[str, Any], max_lanes: int
 ) -> Method:
-    from agents.onnx_dispatcher import OnnxDispatcher
-
     if not Path(spec.target).is_file():
         raise UsageError(f"method {spec}: there is no file {spec.target}")
+    from agents.onnx_dispatcher import OnnxDispatcher
+
     return _learned(definition, spec, OnnxDispatcher(Path(spec.target)), options, max_lanes)
 
 

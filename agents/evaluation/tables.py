@@ -100,7 +100,7 @@ def comparison_table(own: Sequence[Entry], literature: Sequence[Entry], benchmar
             header = ["method", "setting", *groups, "mean", "95 % interval", "s / instance", "source"]
             parts.append(f"#### {heading}\n\n{markdown_table(header, lines)}")
     if sources:
-        parts.append("Sources: " + "; ".join(f"[{i}] {source}" for i, source in enumerate(sources, 1)) + ".\n")
+        parts.append("Sources:\n\n" + "".join(f"- [{i}] {source}\n" for i, source in enumerate(sources, 1)))
     return "\n".join(parts)
 
 
@@ -117,8 +117,8 @@ def variant_table(own: Sequence[Entry]) -> str:
 
 
 def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Formats a table; the first column is text, the others are numbers."""
-    rule = [":--", *("--:" for _ in header[1:])]
+    """Formats a table; columns of words are set to the left, columns of numbers to the right."""
+    rule = [":--" if name in ("method", "setting", "source") else "--:" for name in header]
     return "".join(f"| {' | '.join(line)} |\n" for line in (header, rule, *lines))
 
 
@@ -192,7 +192,8 @@ def _line(entry: Entry, groups: Sequence[str], sources: Sequence[str]) -> list[s
 
 
 def _gap(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
+    """One decimal; a published 12.45, which no float holds exactly, becomes 12.5."""
+    return "–" if value is None else f"{value + 1e-9:.1f}"
 
 
 def _words(values: Iterable[str]) -> str:
