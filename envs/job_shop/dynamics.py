@@ -150,28 +150,12 @@ def draw_random(state: JobShopState, lanes: NDArray[np.int64], sizes: NDArray[np
 
 
 @njit(cache=True, nogil=True)
-def draw_given(
-    state: JobShopState,
-    lanes: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    machine: NDArray[np.int32],
-    time: NDArray[np.int32],
-) -> None:
-    """Puts one of N given instances, chosen uniformly, into each of ``lanes``; `begin` makes it an episode.
-
-    Args:
-        state: State of all lanes.
-        lanes: Lanes to fill.
-        sizes: ``(N, 3)`` jobs, operations and machines.
-        machine: ``(N, J, K)`` machine of each operation, padded.
-        time: ``(N, J, K)`` processing times, padded.
-    """
-    for lane in lanes:
-        choice = next_integer(state.generator, lane, 0, sizes.shape[0] - 1)
-        state.label[lane] = choice
-        state.size[lane] = sizes[choice]
-        state.machine[lane] = machine[choice]
-        state.time[lane] = time[choice]
+def draw_integers(generator: NDArray[np.uint64], lanes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Returns one integer uniform on ``0..count - 1`` for each of ``lanes``."""
+    result = np.empty(len(lanes), np.int64)
+    for i in range(len(lanes)):
+        result[i] = next_integer(generator, lanes[i], 0, count - 1)
+    return result
 
 
 @njit(cache=True, nogil=True)
@@ -207,17 +191,15 @@ def step(
 @njit(cache=True, nogil=True)
 def _begin(state: JobShopState, lane: int, builder: int) -> None:
     """Computes everything that follows from a lane's instance, with nothing scheduled."""
-    jobs, operations, machines = state.size[lane]
-    state.machine_free[lane] = 0
-    state.machine_load[lane] = 0
-    state.machine_operations[lane] = 0
-    state.starts[lane] = -1
-    state.next_op[lane] = 0
-    state.job_ready[lane] = 0
-    state.job_start[lane] = 0
+    jobs, operations, machines = state.size[lane, 0], state.size[lane, 1], state.size[lane, 2]
+    for m in range(machines):
+        state.machine_free[lane, m] = 0
+        state.machine_load[lane, m] = 0
+        state.machine_operations[lane, m] = 0
+    for action in range(state.mask.shape[1]):
+        state.mask[lane, action] = False
     state.floor[lane] = 0
     state.scheduled[lane] = 0
-    state.mask[lane] = False
     bound = np.int64(0)
     total = np.int64(0)
     for j in range(jobs):
@@ -226,6 +208,10 @@ def _begin(state: JobShopState, lane: int, builder: int) -> None:
             work += state.time[lane, j, k]
             state.machine_load[lane, state.machine[lane, j, k]] += state.time[lane, j, k]
             state.machine_operations[lane, state.machine[lane, j, k]] += 1
+            state.starts[lane, j, k] = -1
+        state.next_op[lane, j] = 0
+        state.job_ready[lane, j] = 0
+        state.job_start[lane, j] = 0
         state.job_work[lane, j] = work
         state.job_remaining[lane, j] = work
         total += work

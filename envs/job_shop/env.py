@@ -114,7 +114,10 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
             UsageError: One of ``sizes`` exceeds the capacity.
         """
         if self.config.instances:
-            dynamics.draw_given(state, lanes, *self._packed)
+            chosen = dynamics.draw_integers(state.generator, lanes, len(self.config.instances))
+            state.label[lanes] = chosen
+            for array, packed in zip((state.size, state.machine, state.time), self._packed, strict=True):
+                array[lanes] = packed[chosen]
         else:
             for jobs, machines in self.config.sizes:
                 self._check_fit(f"sizes entry ({jobs}, {machines})", jobs, machines, machines)

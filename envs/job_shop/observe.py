@@ -31,81 +31,101 @@ def observe_static(
         part_of: ``(n, 2, J * K)`` operation to job.
     """
     for i in range(lanes.shape[0]):
-        lane = lanes[i]
-        jobs, operations, machines = state.size[lane]
-        operation[i, jobs * operations :] = 0.0
-        precedes[i] = -1
-        runs_on[i] = -1
-        part_of[i] = -1
-        mean = 1.0 / state.mean_time[lane]
-        unit = 1.0 / max(state.first_bound[lane], 1)
-        time = state.time[lane, :jobs, :operations]
-        machine = state.machine[lane, :jobs, :operations]
-        load = np.zeros(machines)
-        quartiles = _machine_quartiles(time, machine, machines)
-        for j in range(jobs):
-            for k in range(operations):
-                load[machine[j, k]] += time[j, k]
-        edge = 0
-        for j in range(jobs):
-            job_quartiles = _quartiles(np.sort(time[j]))
-            work = max(state.job_work[lane, j], 1)
-            head = 0
-            for k in range(operations):
-                row = j * operations + k
-                p = time[j, k]
-                m = machine[j, k]
-                tail = state.job_work[lane, j] - head - p
-                cell = operation[i, row]
-                cell[0] = p * mean
-                cell[1] = head / work
-                cell[2] = tail / work
-                cell[3] = head * unit
-                cell[4] = tail * unit
-                for q in range(3):
-                    cell[5 + q] = (p - job_quartiles[q]) * mean
-                    cell[8 + q] = (p - quartiles[m, q]) * mean
-                cell[11] = load[m] * unit
-                runs_on[i, 0, row], runs_on[i, 1, row] = row, m
-                part_of[i, 0, row], part_of[i, 1, row] = row, j
-                if k + 1 < operations:
-                    precedes[i, 0, edge], precedes[i, 1, edge] = row, row + 1
-                    edge += 1
-                head += p
+        _observe_operations(state, lanes[i], i, operation)
+        _write_static_edges(state, lanes[i], i, precedes, runs_on, part_of)
 
 
 @njit(cache=True, nogil=True)
-def _quartiles(ordered: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Quartiles of a sorted, non-empty array, by linear interpolation."""
-    result = np.empty(3)
-    for q in range(3):
-        position = (q + 1) * 0.25 * (ordered.shape[0] - 1)
-        below = int(position)
-        above = min(below + 1, ordered.shape[0] - 1)
-        result[q] = ordered[below] + (position - below) * (ordered[above] - ordered[below])
-    return result
+def _observe_operations(state: JobShopState, lane: int, i: int, out: NDArray[np.float32]) -> None:
+    """Writes the operation features of row ``i``, zeros for padding."""
+    jobs, operations, machines = state.size[lane, 0], state.size[lane, 1], state.size[lane, 2]
+    mean = 1.0 / state.mean_time[lane]
+    unit = 1.0 / max(state.first_bound[lane], 1)
+    by_job, by_machine, load = _quartiles_and_loads(state, lane)
+    for j in range(jobs):
+        work = max(state.job_work[lane, j], 1)
+        head = 0
+        for k in range(operations):
+            row = j * operations + k
+            p = state.time[lane, j, k]
+            m = state.machine[lane, j, k]
+            tail = state.job_work[lane, j] - head - p
+            out[i, row, 0] = p * mean
+            out[i, row, 1] = head / work
+            out[i, row, 2] = tail / work
+            out[i, row, 3] = head * unit
+            out[i, row, 4] = tail * unit
+            for q in range(3):
+                out[i, row, 5 + q] = (p - by_job[j, q]) * mean
+                out[i, row, 8 + q] = (p - by_machine[m, q]) * mean
+            out[i, row, 11] = load[m] * unit
+            head += p
+    for row in range(jobs * operations, out.shape[1]):
+        for f in range(out.shape[2]):
+            out[i, row, f] = 0.0
 
 
 @njit(cache=True, nogil=True)
-def _machine_quartiles(time: NDArray[np.int32], machine: NDArray[np.int32], machines: int) -> NDArray[np.float64]:
-    """Quartiles of the processing times on each machine; zeros for a machine without operations."""
-    jobs, operations = time.shape
-    first = np.zeros(machines + 1, np.int64)
+def _quartiles_and_loads(
+    state: JobShopState, lane: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Quartiles of the times of each job, and of each machine (zeros for an unused one), and the machines' loads."""
+    jobs, operations, machines = state.size[lane, 0], state.size[lane, 1], state.size[lane, 2]
+    by_job, by_machine, load = np.zeros((jobs, 3)), np.zeros((machines, 3)), np.zeros(machines)
+    times = np.empty((machines, jobs * operations), np.int32)
+    count = np.zeros(machines, np.int64)
+    own = np.empty(operations, np.int32)
     for j in range(jobs):
         for k in range(operations):
-            first[machine[j, k] + 1] += 1
-    first = np.cumsum(first)
-    filled = first.copy()
-    grouped = np.empty(jobs * operations, np.int32)
-    for j in range(jobs):
-        for k in range(operations):
-            grouped[filled[machine[j, k]]] = time[j, k]
-            filled[machine[j, k]] += 1
-    result = np.zeros((machines, 3))
+            m = state.machine[lane, j, k]
+            own[k] = state.time[lane, j, k]
+            times[m, count[m]] = own[k]
+            count[m] += 1
+            load[m] += own[k]
+        _write_quartiles(own, by_job, j)
     for m in range(machines):
-        if first[m + 1] > first[m]:
-            result[m] = _quartiles(np.sort(grouped[first[m] : first[m + 1]]))
-    return result
+        if count[m] > 0:
+            _write_quartiles(times[m, : count[m]], by_machine, m)
+    return by_job, by_machine, load
+
+
+@njit(cache=True, nogil=True)
+def _write_quartiles(values: NDArray[np.int32], out: NDArray[np.float64], row: int) -> None:
+    """Sorts ``values`` and writes their quartiles, by linear interpolation, into a row of ``out``."""
+    values.sort()
+    for q in range(3):
+        position = (q + 1) * 0.25 * (values.shape[0] - 1)
+        below = int(position)
+        above = min(below + 1, values.shape[0] - 1)
+        out[row, q] = values[below] + (position - below) * (values[above] - values[below])
+
+
+@njit(cache=True, nogil=True)
+def _write_static_edges(
+    state: JobShopState,
+    lane: int,
+    i: int,
+    precedes: NDArray[np.int32],
+    runs_on: NDArray[np.int32],
+    part_of: NDArray[np.int32],
+) -> None:
+    """Writes the edges of row ``i`` that stay fixed for an episode, -1 for padding."""
+    jobs, operations = state.size[lane, 0], state.size[lane, 1]
+    edge = 0
+    for j in range(jobs):
+        for k in range(operations):
+            row = j * operations + k
+            runs_on[i, 0, row], runs_on[i, 1, row] = row, state.machine[lane, j, k]
+            part_of[i, 0, row], part_of[i, 1, row] = row, j
+            if k + 1 < operations:
+                precedes[i, 0, edge], precedes[i, 1, edge] = row, row + 1
+                edge += 1
+    for end in range(2):
+        for padding in range(jobs * operations, runs_on.shape[2]):
+            runs_on[i, end, padding] = -1
+            part_of[i, end, padding] = -1
+        for padding in range(edge, precedes.shape[2]):
+            precedes[i, end, padding] = -1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
