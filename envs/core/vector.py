@@ -175,15 +175,20 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         return np.flatnonzero(mask)
 
     def _seed_lanes(self, seed: int | Sequence[int | None] | None, lanes: NDArray[np.int64]) -> None:
-        if seed is None and not self._seeded:
-            seed = int(np.random.SeedSequence().generate_state(1)[0])
         if isinstance(seed, int | np.integer):
             seed = [int(seed) + lane for lane in range(self.num_envs)]
+        if not self._seeded and (seed is None or None in seed):
+            entropy = np.random.SeedSequence().generate_state(self.num_envs, np.uint64)
+            self.state.generator[...] = entropy
+            self._seeded = True
         if seed is None:
             return
         if len(seed) != self.num_envs:
             raise UsageError(f"seed has {len(seed)} entries; expected {self.num_envs}")
-        chosen = [(lane, seed[lane]) for lane in lanes if seed[lane] is not None]
+        chosen = [(lane, value) for lane in lanes if (value := seed[lane]) is not None]
+        for lane, value in chosen:
+            if value < 0:
+                raise UsageError(f"seed of lane {lane} is {value}; expected at least 0")
         words = seed_words(np.array([value for _, value in chosen], np.uint64))
         self.state.generator[[lane for lane, _ in chosen]] = words
         self._seeded = True

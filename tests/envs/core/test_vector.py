@@ -24,6 +24,7 @@ def test_bad_arguments(make, arguments, message):
     ("arguments", "message"),
     [
         ({"seed": [1, 2, 3]}, "seed has 3 entries; expected 2"),
+        ({"seed": [1, -2]}, "seed of lane 1 is -2; expected at least 0"),
         ({"options": {"instances": [5]}}, r"options\['instances'\] has 1 entries; expected 2"),
         ({"options": {"reset_mask": np.ones(3, bool)}}, r"options\['reset_mask'\] is bool\(3,\); expected bool\(2,\)"),
         ({"options": {"reset_mask": np.ones(2)}}, r"options\['reset_mask'\] is float64\(2,\); expected bool\(2,\)"),
@@ -56,6 +57,13 @@ def test_without_any_seed_two_environments_differ(make):
     env.reset()
     other.reset()
     assert env.state.generator[0] != other.state.generator[0]
+
+
+def test_lanes_without_a_seed_on_the_first_reset_differ_from_each_other(make):
+    env = make(3)
+    env.reset(seed=[None, None, 5])
+    assert len(set(env.state.generator.tolist())) == 3
+    assert np.all(env.state.generator > 100)
 
 
 def test_hand_computed_episode(make):
