@@ -59,9 +59,10 @@ demo: venv  ## Train a small dispatcher for three minutes, compare it with rules
 
 docs-pages: venv  ## Regenerate the pages and pictures under docs/ that are made from code and committed results
 	$(BIN)/python scripts/docs_pages.py
+	$(BIN)/python scripts/results_tables.py
 
 docs: venv  ## Build the site into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock:  ## Resolve pyproject.toml afresh and rewrite requirements.lock
 	rm -rf .venv-lock

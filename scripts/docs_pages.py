@@ -1,13 +1,16 @@
 """Rewrites what the documentation takes from the code: the blocks marked ``generated`` and the pictures.
 
-A block in a Markdown file stands between ``<!-- generated: NAME ARGUMENT -->`` and ``<!-- end -->``; NAME is one of
-`BLOCKS`, ARGUMENT usually a problem. With ``--check`` nothing is written, and the exit status tells whether the pages
-are up to date.
+    python scripts/docs_pages.py            # writes
+    python scripts/docs_pages.py --check    # exit status 1 if a page is out of date
+
+A block in a Markdown file stands between ``<!-- generated: NAME ARGUMENT -->`` and ``<!-- end -->``. NAME is one of
+`BLOCKS`, ARGUMENT a problem or, for ``settings``, a class.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import inspect
 import math
 import os
@@ -17,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +48,12 @@ def feature_tables(name: str) -> str:
         features = [("static", feature) for feature in node.static] + [("dynamic", feature) for feature in node.dynamic]
         parts.append(_feature_table(features) + "\n" if features else "(no features)\n\n")
     edges = [
-        (f"`{edge.source}`", edge.relation.replace("_", " "), f"`{edge.target}`", "static" if edge.static else "dynamic")
+        (
+            f"`{edge.source}`",
+            edge.relation.replace("_", " "),
+            f"`{edge.target}`",
+            "static" if edge.static else "dynamic",
+        )
         for edge in spec.edges
     ]
     parts.append("**Edges**\n\n" + table(("from", "relation", "to", "changes"), edges) + "\n")
@@ -75,18 +84,30 @@ def rule_table(name: str) -> str:
 
 
 def option_table(name: str) -> str:
-    """The options of the problem's environment, with the descriptions in their docstring."""
-    config = problem(name).config
+    """The options of the problem's environment."""
+    return _field_table(problem(name).config)
+
+
+def settings_table(path: str) -> str:
+    """The fields of a configuration class, e.g. ``models.config.ModelConfig``."""
+    module, _, name = path.rpartition(".")
+    return _field_table(getattr(importlib.import_module(module), name))
+
+
+def _field_table(config: type[Any]) -> str:
+    """Fields with defaults, and the descriptions in the docstring."""
     described = _described_attributes(config)
-    rows = ((f"`{field.name}`", f"`{_default(field)}`", described[field.name]) for field in fields(config))
+    rows = ((f"`{field.name}`", _default(field), described[field.name]) for field in fields(config))
     return table(("option", "default", "meaning"), rows)
 
 
-def _default(field: Field[object]) -> str:
-    return repr(field.default_factory() if field.default_factory is not MISSING else field.default)
+def _default(field: Field[Any]) -> str:
+    if field.default_factory is not MISSING:
+        return f"`{field.default_factory()!r}`"
+    return "" if field.default is MISSING else f"`{field.default!r}`"
 
 
-def _described_attributes(documented: type[object]) -> Mapping[str, str]:
+def _described_attributes(documented: type[Any]) -> Mapping[str, str]:
     """Reads the ``Attributes:`` section of a Google-style docstring."""
     section = (inspect.getdoc(documented) or "").partition("Attributes:\n")[2]
     entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
@@ -164,6 +185,7 @@ BLOCKS: Mapping[str, Callable[[str], str]] = {
     "features": feature_tables,
     "options": option_table,
     "rules": rule_table,
+    "settings": settings_table,
     "waiting_example": waiting_example,
 }
 """Makers of the generated blocks by name."""
