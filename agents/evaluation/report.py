@@ -143,7 +143,7 @@ def statement(definition: ProblemDefinition, benchmark: Benchmark, names: Sequen
     text = f"{len(names)} instances. Gaps are of the {definition.objective_name} to the best known value, in percent"
     text += f"; {len(references) - bounds} of these values are proven optimal"
     if bounds:
-        text += f", the other {bounds} are only the best anyone has found, so the gap to the optimum may be larger"
+        text += f"; on the other {bounds} it is only the best anyone has found, so the gap to the optimum may be larger"
     if len(references) < len(names):
         text += f"; {len(names) - len(references)} instances have no reference and count in no mean"
     return text + ". Every solution was checked by an independent verifier."

@@ -136,7 +136,7 @@ def test_the_results_page_is_made_from_the_files(tmp_path, monkeypatch):
     assert "| **`spt_mwkr`** | `builder=non_delay` | 16.6 | – |" in text
     assert "| **`mwkr`** | `builder=non_delay` | 19.2 | – |" in text
     assert "| L2D | `builder=insertion` | 26.0 | 30.0 | 31.6 | 33.0 | 33.6 | 20.9 | 23.1 | 13.5 | 26.5 |" in text
-    assert "68 of these values are proven optimal, the other 12 are only the best anyone has found" in text
+    assert "68 of these values are proven optimal; on the other 12 it is only the best anyone has found" in text
     results_tables.update(tmp_path / "results", page, check=True)
     page.write_text(text + "typed by hand\n", encoding="utf-8")
     with pytest.raises(UsageError, match="is out of date"):

@@ -72,7 +72,7 @@ def test_a_summary_averages_seeds_then_instances():
 def test_the_statement_says_which_references_are_only_bounds():
     text = statement(JOB_SHOP, BENCHMARK, ["s1", "s2", "b1", "b2"])
     assert "4 instances. Gaps are of the makespan to the best known value, in percent" in text
-    assert "3 of these values are proven optimal, the other 1 are only the best anyone has found" in text
+    assert "3 of these values are proven optimal; on the other 1 it is only the best anyone has found" in text
     assert "no gaps" in statement(JOB_SHOP, replace(BENCHMARK, references={}), ["s1"])
 
 
