@@ -44,7 +44,7 @@ class LehmerGenerator:
         return low + int(self.next_word() / _MODULUS * (high - low + 1))
 
     def single_precision(self) -> float:
-        """Returns a draw from 0 to 1: the word over 2^31, rounded to single precision as Demirkol's program did."""
+        """Returns a draw from 0 to 1: the word over 2^31, rounded to single precision."""
         return float(np.float32(self.next_word() / 2**31))
 
 
@@ -84,9 +84,9 @@ def demirkol(
     One stream serves a job at a time: a draw a machine, whose order is the route, then a time uniform on 1..200 for
     each operation. With ``"two_sets"`` every job visits the first half of the machines before the second half.
 
-    A draw is kept in single precision. That matters to one of the 49,000 times of the published set: job 12, operation
-    5 (counted from 0) of dmu29, whose draw 0.51000001 is rounded to 0.50999999, so that its time is 102 as published,
-    where exact arithmetic gives 103.
+    A draw is kept in single precision. The authors do not say so, but it is what reproduces all 80 published instances:
+    it matters to one of their 49,000 times, job 12, operation 5 (counted from 0) of dmu29, whose draw 0.51000001 is
+    rounded to 0.50999999, so that its time is 102 as published, where exact arithmetic gives 103.
 
     Args:
         jobs: Number of jobs.
