@@ -38,7 +38,7 @@ def observe_static(
 @njit(cache=True, nogil=True)
 def _observe_operations(state: JobShopState, lane: int, i: int, out: NDArray[np.float32]) -> None:
     """Writes the operation features of row ``i``, zeros for padding."""
-    jobs, operations, machines = state.size[lane, 0], state.size[lane, 1], state.size[lane, 2]
+    jobs, operations = state.size[lane, 0], state.size[lane, 1]
     mean = 1.0 / state.mean_time[lane]
     unit = 1.0 / max(state.first_bound[lane], 1)
     by_job, by_machine, load = _quartiles_and_loads(state, lane)

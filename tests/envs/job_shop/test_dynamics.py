@@ -13,7 +13,7 @@ from envs.job_shop.verify import verify
 BUILDERS = ("append", "insertion", "active", "non_delay")
 ALL_LANES = np.ones(1, bool)
 
-# Job 0: machine 0 for 3, machine 1 for 2. Job 1: machine 1 for 2, machine 0 for 4. Job 2: machine 0 for 4, then 1 for 3.
+# Job 0: machine 0 for 3, then 1 for 2. Job 1: machine 1 for 2, then 0 for 4. Job 2: machine 0 for 4, then 1 for 3.
 SMALL = JobShopInstance("small", [[0, 1], [1, 0], [0, 1]], [[3, 2], [2, 4], [4, 3]], 2)
 WAIT = 3
 
@@ -122,7 +122,7 @@ def test_candidates_and_starts_follow_the_definition(builder, instance, seed):
     assert run.finished
     assert not run.legal
     assert bounds == sorted(bounds)
-    assert bounds[-1] == verify(instance, problem_solution(run))
+    assert bounds[-1] == verify(instance, run.problem.solution(run.state, 0))
 
 
 @settings(deadline=None, max_examples=100)
@@ -146,12 +146,8 @@ def test_waiting_keeps_every_promise_of_the_bound(instance, seed):
         assert run.bound >= bound
         bound = run.bound
         decisions += 1
-    assert bound == verify(instance, problem_solution(run))
+    assert bound == verify(instance, run.problem.solution(run.state, 0))
     assert decisions <= instance.machines.size * instance.num_jobs
-
-
-def problem_solution(run):
-    return run.problem.solution(run.state, 0)
 
 
 def test_non_delay_by_hand():
