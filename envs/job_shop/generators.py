@@ -84,7 +84,7 @@ def demirkol(
     One stream serves a job at a time: a draw a machine, whose order is the route, then a time uniform on 1..200 for
     each operation. With ``"two_sets"`` every job visits the first half of the machines before the second half.
 
-    A draw is kept in single precision. The authors do not say so, but it is what reproduces all 80 published instances:
+    A draw is kept in single precision. That is inferred from the 80 published instances, all of which it reproduces:
     it matters to one of their 49,000 times, job 12, operation 5 (counted from 0) of dmu29, whose draw 0.51000001 is
     rounded to 0.50999999, so that its time is 102 as published, where exact arithmetic gives 103.
 
