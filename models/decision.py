@@ -103,7 +103,8 @@ class Pooling(nn.Module):
             present = graph.present[name].to(nodes[name].dtype)
             weights = present / present.sum(dim=1, keepdim=True).clamp(min=1)
             parts.append(torch.bmm(weights[:, None], nodes[name]).squeeze(1))
-        return self.map(torch.cat(parts, dim=-1))
+        pooled: Tensor = self.map(torch.cat(parts, dim=-1))
+        return pooled
 
 
 class MessageStep(nn.Module):
@@ -175,7 +176,8 @@ class AttentionLayer(nn.Module):
         query, key, value = split.permute(2, 0, 3, 1, 4)
         mask = present[:, None, None, :]
         attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        return self.out(attended.transpose(1, 2).reshape(tokens.shape))
+        mixed: Tensor = self.out(attended.transpose(1, 2).reshape(tokens.shape))
+        return mixed
 
 
 def _scatter_mean(values: Tensor, target: Tensor, rows: int) -> Tensor:

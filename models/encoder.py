@@ -72,13 +72,11 @@ class EncoderLayer(nn.Module):
             ends = (normal[edge.source], normal[edge.target])
             incoming[edge.target].append(self.forwards[edge.name](ends, index, features))
             incoming[edge.source].append(self.backwards[edge.name](ends[::-1], index.flip(0), features))
-        result = {}
-        for name, x in nodes.items():
-            if incoming[name]:
-                message = torch.stack(incoming[name]).sum(dim=0).view_as(x)
-                x = x + message
-                x = x + self.update[name](x)
-            result[name] = x
+        result = dict(nodes)
+        for name, messages in incoming.items():
+            if messages:
+                heard = nodes[name] + torch.stack(messages).sum(dim=0).view_as(nodes[name])
+                result[name] = heard + self.update[name](heard)
         return result
 
 
@@ -93,9 +91,8 @@ class Convolution(nn.Module):
 
     def forward(self, ends: tuple[Tensor, Tensor], index: Tensor, features: Tensor | None) -> Tensor:
         """Returns one message for every target node."""
-        if self.takes_features:
-            return self.inner(ends, index, features)
-        return self.inner(ends, index)
+        message: Tensor = self.inner(ends, index, features) if self.takes_features else self.inner(ends, index)
+        return message
 
 
 def convolution(config: ModelConfig, edge_features: int) -> Convolution:

@@ -32,10 +32,11 @@ class PolicyNetwork(nn.Module):
         self.core = DecisionCore(spec, config)
         self.node = nn.ModuleDict({name: nn.Linear(hidden, hidden) for name in spec.actions})
         self.whole = nn.Linear(hidden, hidden, bias=False)
-        self.score = nn.ModuleDict({name: nn.Linear(hidden, 1) for name in spec.actions})
+        scores = {name: nn.Linear(hidden, 1) for name in spec.actions}
         self.value = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
-        for head in self.score.values():
-            nn.init.orthogonal_(head.weight, gain=0.01)
+        for score in scores.values():
+            nn.init.orthogonal_(score.weight, gain=0.01)
+        self.score = nn.ModuleDict(scores)
 
     def encode(self, graph: StaticGraph) -> Embeddings:
         """Embeds the static part of several episodes: per node type ``(episodes, capacity, hidden)``."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from agents.ppo.config import PPOConfig
@@ -37,6 +38,7 @@ def main() -> None:
 def _hydra_main(config: DictConfig) -> None:
     settings = OmegaConf.to_container(config, resolve=True)
     assert isinstance(settings, dict)
+    settings["output"] = settings["output"] or HydraConfig.get().runtime.output_dir
     exit_on_usage_error(lambda: run({str(key): value for key, value in settings.items()}))
 
 

@@ -36,7 +36,7 @@ class GraphVecEnv(VecEnv):
         self._static_keys = spec.static_keys
         self._dynamic_keys = spec.dynamic_keys
         numbers = spaces.Box(0, np.iinfo(np.int64).max, (1,), np.int64)
-        space = spaces.Dict({**env.single_observation_space.spaces, EPISODE: numbers})
+        space = spaces.Dict({**spec.observation_space().spaces, EPISODE: numbers})
         super().__init__(env.num_envs, space, env.single_action_space)
         self.episodes = np.zeros((env.num_envs, 1), np.int64)
         self.returns = np.zeros(env.num_envs)

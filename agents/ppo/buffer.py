@@ -99,7 +99,7 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
         self.observations = {}
         self.pos, self.full, self.generator_ready = 0, False, False
 
-    def add(
+    def add(  # type: ignore[override]
         self,
         obs: Observation,
         action: NDArray[np.int64],

@@ -121,9 +121,8 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
             self.network = PolicyNetwork(self.spec, self.model)
-        self.optimizer = self.optimizer_class(
-            self.network.parameters(), lr=lr_schedule(1), **(self.optimizer_kwargs or {})
-        )
+        arguments = {"lr": lr_schedule(1), **(self.optimizer_kwargs or {})}
+        self.optimizer = self.optimizer_class(self.network.parameters(), **arguments)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
