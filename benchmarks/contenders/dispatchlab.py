@@ -18,9 +18,7 @@ class JobShop(Contender):
         from benchmarks.contenders.random_policy import choose
         from envs.core import make_vector_env
 
-        self._env = make_vector_env(
-            "job_shop", cell.lanes, options={"sizes": ((cell.jobs, cell.machines),)}, copy=copy
-        )
+        self._env = make_vector_env("job_shop", cell.lanes, options={"sizes": ((cell.jobs, cell.machines),)}, copy=copy)
         self._choose = choose
         self._generator = np.array([cell.seed + 1], np.uint64)
         self._actions = np.zeros(cell.lanes, np.int64)
