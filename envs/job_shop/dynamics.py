@@ -228,7 +228,7 @@ def _begin(state: JobShopState, lane: int, builder: int) -> None:
     state.mean_time[lane] = total / (jobs * operations) if total > 0 else 1.0
     state.log_size[lane, 0] = np.log(jobs)
     state.log_size[lane, 1] = np.log(machines)
-    _refresh(state, lane, -2, 0, builder)
+    _refresh(state, lane, -2, 0, 0, builder)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -267,14 +267,13 @@ def _schedule(state: JobShopState, lane: int, job: int, builder: int) -> None:
     _expose_next_operation(state, lane, job)
     following = state.job_machine[lane, job]
     state.job_start[lane, job] = end
-    if following >= 0:
-        if builder == INSERTION:
-            state.job_start[lane, job] = _earliest_gap(state, lane, job)
-        else:
-            state.job_start[lane, job] = max(end, state.machine_free[lane, following])
+    if following >= 0 and builder == INSERTION:
+        state.job_start[lane, job] = _earliest_gap(state, lane, job)
+    elif following >= 0:
+        state.job_start[lane, job] = max(end, state.machine_free[lane, following])
     if builder != INSERTION:
         state.bound[lane] = max(state.bound[lane], end + state.machine_load[lane, machine])
-    _refresh(state, lane, machine, end, builder)
+    _refresh(state, lane, machine, start, end, builder)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -286,7 +285,7 @@ def _wait(state: JobShopState, lane: int, builder: int) -> None:
         if state.machine_load[lane, m] > 0:
             free = max(state.machine_free[lane, m], floor)
             state.bound[lane] = max(state.bound[lane], free + state.machine_load[lane, m])
-    _refresh(state, lane, -2, 0, builder)
+    _refresh(state, lane, -2, 0, 0, builder)
 
 
 @njit(cache=True, nogil=True)
@@ -327,8 +326,8 @@ def _occupy(state: JobShopState, lane: int, machine: int, start: int, end: int) 
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _refresh(state: JobShopState, lane: int, machine: int, end: int, builder: int) -> None:
-    """Brings earliest starts, ``bound``, ``now`` and the mask up to date after ``machine`` was taken until ``end``.
+def _refresh(state: JobShopState, lane: int, machine: int, begin: int, end: int, builder: int) -> None:
+    """Brings earliest starts, ``bound``, ``now`` and mask up to date after ``machine`` was taken ``begin``..``end``.
 
     With no such machine (a negative number), only the time floor has changed.
     """
@@ -343,8 +342,10 @@ def _refresh(state: JobShopState, lane: int, machine: int, end: int, builder: in
         if needed < 0:
             continue
         start = max(state.job_start[lane, j], floor)
-        if needed == machine:
-            start = _earliest_gap(state, lane, j) if builder == INSERTION else max(start, end)
+        if needed == machine and builder != INSERTION:
+            start = max(start, end)
+        elif needed == machine and start < end and start + state.job_time[lane, j] > begin:
+            start = _earliest_gap(state, lane, j)
         state.job_start[lane, j] = start
         bound = max(bound, start + state.job_remaining[lane, j])
         now = min(now, start)

@@ -116,8 +116,10 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
         if self.config.instances:
             chosen = dynamics.draw_integers(state.generator, lanes, len(self.config.instances))
             state.label[lanes] = chosen
-            for array, packed in zip((state.size, state.machine, state.time), self._packed, strict=True):
-                array[lanes] = packed[chosen]
+            sizes, machines, times = self._packed
+            state.size[lanes] = sizes[chosen]
+            state.machine[lanes] = machines[chosen]
+            state.time[lanes] = times[chosen]
         else:
             for jobs, machines in self.config.sizes:
                 self._check_fit(f"sizes entry ({jobs}, {machines})", jobs, machines, machines)
