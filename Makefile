@@ -20,7 +20,7 @@ export MPLBACKEND ?= Agg
 export PIP_PROGRESS_BAR ?= off
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test slow lint format demo docs docs-pages lock clean
+.PHONY: help venv test slow lint format demo benchmark docs docs-pages lock clean
 
 help:  ## List the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ format: venv  ## Format the code and fix what can be fixed
 
 demo: venv  ## Train a small dispatcher for three minutes, compare it with rules and CP-SAT, export it
 	$(BIN)/python scripts/demo.py --output $(DEMO_DIR)
+
+benchmark: venv  ## Measure the environment beside Jumanji and RL4CO (installs them into .venv-peers)
+	$(BIN)/python -m benchmarks.environment_speed
 
 docs-pages: venv  ## Regenerate the pages and pictures under docs/ that are made from code and committed results
 	$(BIN)/python scripts/docs_pages.py
