@@ -116,10 +116,10 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
         if self.config.instances:
             chosen = dynamics.draw_integers(state.generator, lanes, len(self.config.instances))
             state.label[lanes] = chosen
-            sizes, machines, times = self._packed
-            state.size[lanes] = sizes[chosen]
-            state.machine[lanes] = machines[chosen]
-            state.time[lanes] = times[chosen]
+            packed_sizes, packed_machines, packed_times = self._packed
+            state.size[lanes] = packed_sizes[chosen]
+            state.machine[lanes] = packed_machines[chosen]
+            state.time[lanes] = packed_times[chosen]
         else:
             for jobs, machines in self.config.sizes:
                 self._check_fit(f"sizes entry ({jobs}, {machines})", jobs, machines, machines)
