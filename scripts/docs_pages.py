@@ -26,6 +26,7 @@ import numpy as np
 
 from envs.core import Benchmark, Feature, GraphSpec, ProblemDefinition, UsageError, problem, problems
 from envs.core.files import atomic_path, write_text
+from envs.core.spec import ACTION_MASK
 
 ROOT = Path(__file__).resolve().parent.parent
 _BUILDERS = ("append", "insertion", "active", "non_delay")
@@ -60,6 +61,31 @@ def feature_tables(name: str) -> str:
     if spec.context:
         parts.append("**Context**\n\n" + _feature_table([("dynamic", feature) for feature in spec.context]))
     return "".join(parts).rstrip("\n") + "\n"
+
+
+def array_table(name: str) -> str:
+    """The arrays of one observation, with named instead of numbered capacities."""
+    spec = _largest_spec(problem(name))
+    rows = []
+    for key, (shape, dtype) in spec.arrays.items():
+        changes = "static" if key in spec.static_keys else "dynamic"
+        rows.append((f"`{key}`", f"({', '.join(_dimensions(spec, key, shape))})", dtype.name, changes))
+    return table(("array", "shape", "type", "changes"), rows)
+
+
+def _dimensions(spec: GraphSpec, key: str, shape: tuple[int, ...]) -> list[str]:
+    """Shape of an array with ``<node>s`` or ``edges`` where its length depends on the capacity."""
+    if key == ACTION_MASK:
+        return [" + ".join(f"{name}s" for name in spec.actions)]
+    for node in spec.nodes:
+        if key in (node.static_key, node.dynamic_key):
+            return [f"{node.name}s", str(shape[1])]
+    for edge in spec.edges:
+        if key == edge.index_key:
+            return ["2", "edges"]
+        if key == edge.features_key:
+            return ["edges", str(shape[1])]
+    return [str(length) for length in shape]
 
 
 def _largest_spec(definition: ProblemDefinition) -> GraphSpec:
@@ -179,6 +205,7 @@ def waiting_example(_: str) -> str:
 
 
 BLOCKS: Mapping[str, Callable[[str], str]] = {
+    "arrays": array_table,
     "benchmarks": benchmark_table,
     "builder_example": builder_example,
     "environments": environment_table,
