@@ -48,7 +48,8 @@ class GraphSamples:
 class GraphRolloutBuffer(MaskableDictRolloutBuffer):
     """Stores dynamic arrays step by step and static arrays once an episode.
 
-    Minibatches are made of whole lanes in random order, so that few episodes need encoding for each.
+    Minibatches are made of whole lanes in random order, so that few episodes need encoding for each. Decisions with
+    a single legal action have no gradient and are left out (they still count in the advantages of the others).
 
     Args:
         buffer_size: Steps a lane.
@@ -128,14 +129,18 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
         self.full = self.pos == self.buffer_size
 
     def get(self, batch_size: int | None = None) -> Iterator[GraphSamples]:  # type: ignore[override]
-        """Yields minibatches of ``batch_size`` decisions: whole lanes in random order, cut into pieces."""
+        """Yields minibatches of about ``batch_size`` decisions: lanes in random order, without forced decisions."""
         lanes = self.generator.permutation(self.n_envs)
         lane = np.repeat(lanes, self.buffer_size)
         step = np.tile(np.arange(self.buffer_size), self.n_envs)
+        free = self.action_masks.sum(axis=2)[step, lane] > 1
+        if free.any():
+            lane, step = lane[free], step[free]
         static = {key: np.stack(arrays) for key, arrays in self.static.items()}
         size = batch_size or len(lane)
-        for start in range(0, len(lane), size):
-            yield self._samples(static, step[start : start + size], lane[start : start + size])
+        pieces = max(1, round(len(lane) / size))
+        for piece in np.array_split(np.arange(len(lane)), pieces):
+            yield self._samples(static, step[piece], lane[piece])
 
     def _store_new_episodes(self, obs: Observation, lanes: NDArray[np.int64]) -> None:
         if self.pos == 0:

@@ -15,7 +15,7 @@ from safetensors import numpy as safetensors_numpy
 from safetensors import torch as safetensors_torch
 from sb3_contrib import MaskablePPO
 
-from agents.checkpoint import first_difference
+from agents.interface import first_difference
 from agents.ppo.adapter import GraphVecEnv
 from agents.ppo.buffer import GraphRolloutBuffer
 from agents.ppo.policy import GraphActorCriticPolicy
