@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from agents.interface import first_difference
 from agents.policy_dispatcher import PolicyDispatcher
 from envs.core import GraphSpec, ProblemDefinition, UsageError
 from envs.core.files import atomic_path, write_text
@@ -110,24 +110,6 @@ def load_dispatcher(path: str | Path, definition: ProblemDefinition) -> PolicyDi
     spec = definition.bind(checkpoint.options).spec
     network = build_network(checkpoint, spec, str(path))
     return PolicyDispatcher(network, name=str(checkpoint.training.get("name", "policy")), options=checkpoint.options)
-
-
-def first_difference(expected: Any, actual: Any, where: str = "interface") -> str | None:
-    """Names the first place where two JSON values differ, or None."""
-    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
-        for key in [*expected, *(key for key in actual if key not in expected)]:
-            if key not in actual or key not in expected:
-                return f"{where}.{key} is only on one side"
-            difference = first_difference(expected[key], actual[key], f"{where}.{key}")
-            if difference:
-                return difference
-        return None
-    if isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
-        differences = (
-            first_difference(e, a, f"{where}[{i}]") for i, (e, a) in enumerate(zip(expected, actual, strict=True))
-        )
-        return next((difference for difference in differences if difference), None)
-    return None if expected == actual else f"{where} is {actual!r}; expected {expected!r}"
 
 
 def _read_config(path: Path) -> dict[str, Any]:
