@@ -168,6 +168,18 @@ def environment_table(_: str) -> str:
     return table(("environment", "problem", "an action picks", "minimises"), rows)
 
 
+def onnx_table(name: str) -> str:
+    """Inputs and outputs of the ONNX file of a policy with the default options and network."""
+    from models.config import ModelConfig
+    from models.onnx_graph import input_ports, output_ports
+
+    spec, hidden = problem(name).bind({}).spec, ModelConfig().hidden
+    inputs = [("input, optional" if port.optional else "input", port) for port in input_ports(spec, hidden)]
+    ports = [*inputs, *(("output", port) for port in output_ports(spec, hidden))]
+    rows = ((role, f"`{p.name}`", f"({', '.join(map(str, p.shape))})", p.dtype) for role, p in ports)
+    return table(("role", "name", "shape", "type"), rows)
+
+
 def builder_example(_: str) -> str:
     """One small job shop scheduled by SPT under each builder, and one where waiting is optimal."""
     from agents.dispatcher import RuleDispatcher
@@ -210,6 +222,7 @@ BLOCKS: Mapping[str, Callable[[str], str]] = {
     "builder_example": builder_example,
     "environments": environment_table,
     "features": feature_tables,
+    "onnx": onnx_table,
     "options": option_table,
     "rules": rule_table,
     "settings": settings_table,
