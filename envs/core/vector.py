@@ -123,12 +123,13 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         problem, state = self.problem, self.state
         before = problem.objective(state)
         invalid = problem.step(state, actions, active)
-        rewards = (before - problem.objective(state)) / problem.reward_unit(state)
+        objective, unit = problem.objective(state), problem.reward_unit(state)
+        rewards = (before - objective) / unit
         rewards[invalid] -= problem.illegal_action_penalty
         self._episode_steps += active
         terminated = problem.finished(state) & active
         truncated = self._truncated(terminated, active)
-        info = self._info(invalid)
+        info = self._describe(objective, unit, invalid)
         ended = terminated | truncated
         self._done |= ended
         self._autoreset(ended, info)
@@ -229,20 +230,19 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
                 info[key] = fresh[key]
 
     def _final(self, lanes: NDArray[np.int64], ended: NDArray[np.bool_], info: Mapping[str, Any]) -> dict[str, Any]:
-        last = self.problem.spec.allocate(len(lanes))
-        self.problem.observe(self.state, lanes, last, static=True)
+        last = {key: array[lanes] for key, array in self._observation.items()}
+        self.problem.observe(self.state, lanes, last, static=False)
         observations = np.empty(self.num_envs, object)
         for row, lane in enumerate(lanes):
             observations[lane] = {key: array[row] for key, array in last.items()}
         return {"final_obs": observations, "_final_obs": ended, "final_info": dict(info), "_final_info": ended}
 
     def _info(self, invalid: NDArray[np.bool_]) -> dict[str, Any]:
+        return self._describe(self.problem.objective(self.state), self.problem.reward_unit(self.state), invalid)
+
+    def _describe(self, objective: Floats, unit: Floats, invalid: NDArray[np.bool_]) -> dict[str, Any]:
         everywhere = np.ones(self.num_envs, np.bool_)
-        values = {
-            "objective": self.problem.objective(self.state),
-            "reward_unit": self.problem.reward_unit(self.state),
-            "invalid_action": invalid,
-        }
+        values = {"objective": objective, "reward_unit": unit, "invalid_action": invalid}
         return {**values, **{f"_{key}": everywhere for key in values}}
 
     def _refuse_illegal(self, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> None:
