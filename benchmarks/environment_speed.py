@@ -27,7 +27,8 @@ CONTENDERS: dict[str, tuple[str, ...]] = {
     OURS: ("benchmarks.contenders.dispatchlab", "view"),
     "dispatchlab_copy": ("benchmarks.contenders.dispatchlab", "copy"),
     "jumanji": ("benchmarks.contenders.jumanji", "shipped"),
-    "jumanji_equal": ("benchmarks.contenders.jumanji", "equal"),
+    "jumanji_same": ("benchmarks.contenders.jumanji", "same"),
+    "jumanji_pool": ("benchmarks.contenders.jumanji", "pool"),
     "rl4co": ("benchmarks.contenders.rl4co",),
 }
 SIZES = ("6x6", "15x15", "30x20", "100x20")
@@ -144,7 +145,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--lanes", nargs="+", type=int, default=list(LANES))
     parser.add_argument("--only", nargs="+", default=list(CONTENDERS), choices=list(CONTENDERS))
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="least duration of a repetition")
+    parser.add_argument("--seconds", type=float, default=0.5, help="least duration of a repetition")
     parser.add_argument("--budget", type=float, default=15.0, help="seconds after which a contender is not repeated")
     parser.add_argument("--schedules", type=int, default=8, help="episodes a lane that give Jumanji's episode length")
     parser.add_argument("--limit", type=float, default=30.0, help="most seconds for those")

@@ -22,9 +22,9 @@ class JobShop(Contender):
     Args:
         cell: What is measured.
         instances: "shipped": the library's own generator, whose jobs have 1 to ``machines`` operations on random
-            machines, about half as many operations as the others get; "equal": every job visits every machine once in
-            random order, from a pool drawn ahead of time, so that the reset that the wrapper computes at every step
-            costs next to nothing.
+            machines, about half as many operations as the others get; "same": every job visits every machine once in
+            random order, drawn at every reset, as for the others; "pool": the same, but drawn ahead of time, so that
+            the reset, which the wrapper computes for every lane at every step, costs next to nothing.
     """
 
     def __init__(self, cell: Cell, instances: str) -> None:
@@ -35,8 +35,8 @@ class JobShop(Contender):
         from jumanji.wrappers import VmapAutoResetWrapper
 
         size = (cell.jobs, cell.machines, cell.machines, _MAX_TIME)
-        generator = RandomGenerator(*size) if instances == "shipped" else _pool_generator(*size)
-        env = VmapAutoResetWrapper(JumanjiJobShop(generator))
+        generators = {"shipped": RandomGenerator, "same": _permutation_generator, "pool": _pool_generator}
+        env = VmapAutoResetWrapper(JumanjiJobShop(generators[instances](*size)))
         self._lanes = cell.lanes
         self._block = min(1024, max(8, 16384 // cell.lanes))
         self._key, key = jax.random.split(jax.random.PRNGKey(cell.seed))
@@ -81,36 +81,64 @@ def _compile(env: Any, num_jobs: int, block: int) -> Any:
     return advance
 
 
-def _pool_generator(jobs: int, machines: int, operations: int, max_time: int) -> Any:
+def _permutation_generator(jobs: int, machines: int, operations: int, max_time: int) -> Any:
+    """Every job visits every machine once, in random order; times are uniform on 1..max_time."""
     import jax
-    import jax.numpy as jnp
     from jumanji.environments.packing.job_shop.generator import Generator
-    from jumanji.environments.packing.job_shop.types import State
 
-    key_machines, key_times = jax.random.split(jax.random.PRNGKey(0))
-    shape = (_POOL, jobs, operations)
-    pool_machines = jnp.argsort(jax.random.uniform(key_machines, shape), axis=-1).astype(jnp.int32)
-    pool_times = jax.random.randint(key_times, shape, 1, max_time + 1)
+    class PermutationGenerator(Generator):
+        """Draws an instance afresh."""
+
+        def __call__(self, key: Any) -> Any:
+            key, instance_key = jax.random.split(key)
+            return _fresh_state(key, *_draw(instance_key, (jobs, operations), max_time), machines)
+
+    return PermutationGenerator(jobs, machines, operations, max_time)
+
+
+def _pool_generator(jobs: int, machines: int, operations: int, max_time: int) -> Any:
+    """As `_permutation_generator`, but the instances are drawn here and now."""
+    import jax
+    from jumanji.environments.packing.job_shop.generator import Generator
+
+    pool_machines, pool_times = _draw(jax.random.PRNGKey(0), (_POOL, jobs, operations), max_time)
 
     class PoolGenerator(Generator):
-        """Draws one of the instances of the pool."""
+        """Picks one of the instances of the pool."""
 
         def __call__(self, key: Any) -> Any:
             key, index_key = jax.random.split(key)
             index = jax.random.randint(index_key, (), 0, _POOL)
-            return State(
-                ops_machine_ids=pool_machines[index],
-                ops_durations=pool_times[index],
-                ops_mask=jnp.ones((jobs, operations), bool),
-                machines_job_ids=jnp.full(machines, jobs, jnp.int32),
-                machines_remaining_times=jnp.zeros(machines, jnp.int32),
-                action_mask=None,
-                step_count=jnp.array(0, jnp.int32),
-                scheduled_times=jnp.full((jobs, operations), -1, jnp.int32),
-                key=key,
-            )
+            return _fresh_state(key, pool_machines[index], pool_times[index], machines)
 
     return PoolGenerator(jobs, machines, operations, max_time)
+
+
+def _draw(key: Any, shape: tuple[int, ...], max_time: int) -> tuple[Any, Any]:
+    import jax
+    import jax.numpy as jnp
+
+    key_machines, key_times = jax.random.split(key)
+    order = jnp.argsort(jax.random.uniform(key_machines, shape), axis=-1).astype(jnp.int32)
+    return order, jax.random.randint(key_times, shape, 1, max_time + 1)
+
+
+def _fresh_state(key: Any, ops_machine_ids: Any, ops_durations: Any, machines: int) -> Any:
+    import jax.numpy as jnp
+    from jumanji.environments.packing.job_shop.types import State
+
+    shape = ops_machine_ids.shape
+    return State(
+        ops_machine_ids=ops_machine_ids,
+        ops_durations=ops_durations,
+        ops_mask=jnp.ones(shape, bool),
+        machines_job_ids=jnp.full(machines, shape[0], jnp.int32),
+        machines_remaining_times=jnp.zeros(machines, jnp.int32),
+        action_mask=None,
+        step_count=jnp.array(0, jnp.int32),
+        scheduled_times=jnp.full(shape, -1, jnp.int32),
+        key=key,
+    )
 
 
 if __name__ == "__main__":
