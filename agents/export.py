@@ -198,7 +198,7 @@ def random_observation(spec: GraphSpec, rng: np.random.Generator, *, one_legal: 
     for edge in spec.edges:
         for end, name in enumerate((edge.source, edge.target)):
             observation[edge.index_key][0, end] = rng.integers(spec.node(name).capacity, size=edge.capacity)
-    observation[COUNTS][0] = [part.capacity for part in (*spec.nodes, *spec.edges)]
+    observation[COUNTS][0] = [*(node.capacity for node in spec.nodes), *(edge.capacity for edge in spec.edges)]
     return observation
 
 

@@ -135,11 +135,11 @@ class OnnxDispatcher:
         """Chooses one legal action in every lane that has one."""
         spec = env.problem.spec
         actions = np.zeros(env.num_envs, np.int64)
-        for lane in np.flatnonzero(observation["action_mask"].any(axis=1)):
+        for lane in np.flatnonzero(observation["action_mask"].any(axis=1)).tolist():
             episode = self._lanes[lane]
             if not episode.fits(spec, observation["counts"][lane]):
                 episode = self._lanes[lane] = self._encode(spec, observation, lane)
-            feeds = {**episode.arrays, **unpadded(spec, observation, int(lane), spec.dynamic_keys)}
+            feeds = {**episode.arrays, **unpadded(spec, observation, lane, spec.dynamic_keys)}
             scores = self._session.run(["logits"], feeds)[0]
             actions[lane] = episode.candidates[self._choose(scores)]
         return actions
@@ -175,7 +175,7 @@ class OnnxDispatcher:
         if missing:
             raise OnnxPolicyError(f"{self.name} needs the input {missing[0]!r}; it takes {', '.join(self._inputs)}")
         known = {**self._inputs, **self._cached}
-        feeds = {}
+        feeds: Arrays = {}
         for name, array in arrays.items():
             if name not in known:
                 raise OnnxPolicyError(f"{self.name} has no input {name!r}; it has {', '.join(known)}")

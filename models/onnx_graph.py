@@ -203,6 +203,9 @@ def _to_onnx(module: nn.Module, inputs: Sequence[Port], outputs: Sequence[str]) 
     assert program is not None
     model = program.model_proto
     assert not model.functions
+    for part in (*model.graph.node, *model.graph.initializer):  # traces of this machine's source files
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
     return model.graph
 
 
@@ -253,7 +256,7 @@ def _compose(spec: GraphSpec, hidden: int, encode: onnx.GraphProto, decide: onnx
         *decide.node,
         helper.make_node("Where", [ACTION_MASK, _UNMASKED, "illegal_logit"], [LOGITS]),
     ]
-    constants = {"zero": np.array(0, np.int64), "illegal_logit": np.array(ILLEGAL_LOGIT, np.float32)}
+    constants: dict[str, Any] = {"zero": np.array(0, np.int64), "illegal_logit": np.array(ILLEGAL_LOGIT, np.float32)}
     defaults = {f"cached_{port.name}": np.zeros((0, hidden), np.float32) for port in ports}
     initializers = [numpy_helper.from_array(array, name) for name, array in {**constants, **defaults}.items()]
     graph = helper.make_graph(

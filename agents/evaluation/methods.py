@@ -248,9 +248,9 @@ def _onnx(
 ) -> Method:
     if not Path(spec.target).is_file():
         raise UsageError(f"method {spec}: there is no file {spec.target}")
-    from agents.onnx_dispatcher import OnnxDispatcher
+    from agents.deployment import load_onnx_dispatcher
 
-    return _learned(definition, spec, OnnxDispatcher(Path(spec.target)), options, max_lanes)
+    return _learned(definition, spec, load_onnx_dispatcher(Path(spec.target), definition), options, max_lanes)
 
 
 def _learned(
