@@ -9,6 +9,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 WORKERS ?= 2
 TEST_ARGS ?=
 DEMO_DIR ?= outputs/demo
+DEMO_ARGS ?=
+DEMO_METHODS := "checkpoint:$(DEMO_DIR)/training/policy", \
+	"onnx:$(DEMO_DIR)/dispatcher.onnx;name=job_shop_demo_onnx", \
+	"rule:all", "solver:insa", "solver:cp_sat;time_limit=5;workers=2"
 
 # One thread a process: the work is spread over processes, and timings stay comparable between machines.
 export OMP_NUM_THREADS ?= 1
@@ -55,7 +59,12 @@ format: venv  ## Format the code and fix what can be fixed
 	$(BIN)/ruff format --quiet .
 
 demo: venv  ## Train a small dispatcher for three minutes, compare it with rules and CP-SAT, export it
-	$(BIN)/python scripts/demo.py --output $(DEMO_DIR)
+	$(BIN)/python scripts/train.py experiment=job_shop_demo tracker=none output=$(DEMO_DIR)/training $(DEMO_ARGS)
+	$(BIN)/python scripts/export.py checkpoint=$(DEMO_DIR)/training/policy output=$(DEMO_DIR)/dispatcher.onnx
+	$(BIN)/python scripts/evaluate.py benchmark=taillard_small resume=false output=$(DEMO_DIR)/evaluation \
+		baseline=spt_mwkr 'methods=[$(DEMO_METHODS)]'
+	@echo "The dispatcher: $(DEMO_DIR)/dispatcher.onnx"
+	@echo "The report:     $(DEMO_DIR)/evaluation/report.html"
 
 benchmark: venv  ## Measure the environment beside Jumanji and RL4CO (installs them into .venv-peers)
 	$(BIN)/python -m benchmarks.environment_speed
