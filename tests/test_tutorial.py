@@ -66,7 +66,15 @@ print("agreed on", len(instances))
 @pytest.mark.slow
 def test_example_is_found_and_passes_the_conformance_suite(project_with_example: Path):
     output = run(
-        project_with_example, "-m", "pytest", "tests/conformance", "-q", "-p", "no:cacheprovider", "-k", "single_machine"
+        project_with_example,
+        "-m",
+        "pytest",
+        "tests/conformance",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "single_machine",
     )
     assert " passed" in output
     assert "failed" not in output
