@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import torch as safetensors_torch
 from torch import Tensor
 
 from agents.interface import first_difference
@@ -20,6 +21,8 @@ from models.network import PolicyNetwork
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
+_NEXT_CONFIG = ".config.json.next"
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -44,38 +47,54 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint folder; each file is written whole or not at all, the weights first."""
-    with atomic_path(path / WEIGHTS) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()}, temporary)
+    """Writes a checkpoint folder, or replaces the one that is there.
+
+    A kill at any moment leaves either the old checkpoint or the new one, never files of both: the config names the
+    digest of its weights, and the next config lies ready before the weights are replaced.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()}
+    weights = safetensors_torch.save(tensors)
     config = {
-        "format": 1,
+        "format": _FORMAT,
         "problem": checkpoint.problem,
         "options": checkpoint.options,
         "model": checkpoint.model.to_mapping(),
         "interface": checkpoint.interface,
         "training": checkpoint.training,
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    write_text(path / CONFIG, json.dumps(config, indent=2) + "\n")
+    write_text(path / _NEXT_CONFIG, json.dumps(config, indent=2) + "\n")
+    with atomic_path(path / WEIGHTS) as temporary:
+        temporary.write_bytes(weights)
+    (path / _NEXT_CONFIG).replace(path / CONFIG)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Reads a checkpoint folder.
 
     Raises:
-        UsageError: A file is missing or malformed.
+        UsageError: A file is missing or malformed, or the two do not belong together.
     """
     folder = Path(path)
-    config = _read_config(folder / CONFIG)
     try:
-        weights = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
+        data = (folder / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{folder / WEIGHTS} cannot be read: {error.strerror}; expected a checkpoint folder") from None
+    config = _read_config(folder, hashlib.sha256(data).hexdigest())
+    try:
+        weights = safetensors_torch.load(data)
+    except SafetensorError as error:
         raise UsageError(f"{folder / WEIGHTS} cannot be read as safetensors: {error}") from None
+    try:
+        model = ModelConfig.from_mapping(config["model"])
+    except UsageError as error:
+        raise UsageError(f"{folder / CONFIG}: {error}") from None
     return Checkpoint(
-        problem=str(config["problem"]),
-        options=dict(config["options"]),
-        model=ModelConfig.from_mapping(config["model"]),
-        interface=dict(config["interface"]),
-        training=dict(config["training"]),
+        problem=config["problem"],
+        options=config["options"],
+        model=model,
+        interface=config["interface"],
+        training=config["training"],
         weights=weights,
     )
 
@@ -90,11 +109,12 @@ def build_network(checkpoint: Checkpoint, spec: GraphSpec, source: str) -> Polic
     if difference:
         raise UsageError(f"{source} was trained on other observations than this environment's: {difference}")
     network = PolicyNetwork(spec, checkpoint.model)
-    try:
-        network.load_state_dict(checkpoint.weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"{source}: the weights do not fit the network its config describes: {reason}") from None
+    shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: list(tensor.shape) for name, tensor in checkpoint.weights.items()}
+    difference = first_difference(shapes, given, "weights")
+    if difference:
+        raise UsageError(f"{source}: the weights do not fit the network its config describes: {difference}")
+    network.load_state_dict(checkpoint.weights)
     return network.eval()
 
 
@@ -112,15 +132,33 @@ def load_dispatcher(path: str | Path, definition: ProblemDefinition) -> PolicyDi
     return PolicyDispatcher(network, name=str(checkpoint.training.get("name", "policy")), options=checkpoint.options)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(folder: Path, digest: str) -> dict[str, Any]:
+    """Reads the config that belongs to the weights: after a kill in the middle of a save it may be the next one."""
+    path = folder / CONFIG
+    if (folder / _NEXT_CONFIG).exists() and _parse_config(folder / _NEXT_CONFIG).get("weights_sha256") == digest:
+        path = folder / _NEXT_CONFIG
+    config = _parse_config(path)
+    if config.get("weights_sha256", digest) != digest:
+        raise UsageError(f"{folder / WEIGHTS} is not the file that {path} was written with: its SHA-256 is {digest}")
+    return config
+
+
+def _parse_config(path: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}; expected a checkpoint folder") from None
     except ValueError as error:
         raise UsageError(f"{path} is not JSON: {error}") from None
-    needed = ("problem", "options", "model", "interface", "training")
-    missing = [key for key in needed if not isinstance(config, dict) or key not in config]
-    if missing:
-        raise UsageError(f"{path} lacks the field {missing[0]!r}; expected a checkpoint's config")
-    return dict(config)
+    if not isinstance(config, dict) or config.get("format") != _FORMAT:
+        raise UsageError(f"{path} is not a checkpoint's config of format {_FORMAT}")
+    for name, kind in _FIELDS.items():
+        if name not in config:
+            raise UsageError(f"{path} lacks the field {name!r}; expected a checkpoint's config")
+        if not isinstance(config[name], kind):
+            expected = "text" if kind is str else "an object"
+            raise UsageError(f"{path} has {config[name]!r} in the field {name!r}; expected {expected}")
+    return config
+
+
+_FIELDS: dict[str, type] = {"problem": str, "options": dict, "model": dict, "interface": dict, "training": dict}

@@ -45,6 +45,7 @@ class PolicyDispatcher:
         self._embeddings: Embeddings = {}
         self._static: dict[str, torch.Tensor] = {}
         self._episode = torch.zeros(0, dtype=torch.int64)
+        self._device = next(network.parameters()).device
 
     def sampling(self, seed: int, temperature: float = 1.0) -> PolicyDispatcher:
         """Returns a dispatcher that samples from the same policy."""
@@ -54,26 +55,26 @@ class PolicyDispatcher:
     def reset(self, env: GraphVectorEnv, observation: Observation) -> None:
         """Encodes the static part of every lane; lanes that all run one instance share one encoding."""
         spec = env.problem.spec
-        static = {key: torch.from_numpy(observation[key].copy()) for key in spec.static_keys}
+        static = {key: torch.from_numpy(observation[key].copy()).to(self._device) for key in spec.static_keys}
         shared = all(bool((array == array[:1]).all()) for array in static.values())
         self._static = {key: array[:1] for key, array in static.items()} if shared else static
-        lanes = torch.arange(env.num_envs)
+        lanes = torch.arange(env.num_envs, device=self._device)
         self._episode = torch.zeros_like(lanes) if shared else lanes
-        self._embeddings = self.network.encode(static_graph(spec, self._static))
+        self._embeddings = self.network.encode(static_graph(spec, self._static, lanes[:1] if shared else lanes))
 
     @torch.inference_mode()
     def decide(self, env: GraphVectorEnv, observation: Observation) -> NDArray[np.int64]:
         """Chooses one legal action in every lane that has one."""
         logits = self.logits(env.problem.spec, observation)
         if self._generator is None:
-            return logits.argmax(dim=1).numpy()
-        probabilities = torch.softmax(logits / self.temperature, dim=1)
+            return logits.argmax(dim=1).cpu().numpy()
+        probabilities = torch.softmax(logits / self.temperature, dim=1).cpu()
         return torch.multinomial(probabilities, 1, generator=self._generator).squeeze(1).numpy()
 
     @torch.inference_mode()
     def logits(self, spec: GraphSpec, observation: Observation) -> torch.Tensor:
         """Returns masked logits ``(lanes, actions)`` of the episodes that `reset` saw."""
-        dynamic = {key: torch.from_numpy(observation[key]) for key in spec.dynamic_keys}
+        dynamic = {key: torch.from_numpy(observation[key]).to(self._device) for key in spec.dynamic_keys}
         graph = decision_graph(spec, self._static, dynamic, self._episode)
         logits, _ = self.network.decide(self._embeddings, graph)
         return masked(logits, dynamic[ACTION_MASK])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.logger import KVWriter, Logger, make_output_format
 
 from envs.core import UsageError
@@ -31,18 +32,38 @@ class WandbWriter(KVWriter):
         import wandb
 
         mode = os.environ.get("WANDB_MODE") or mode
-        if mode not in WANDB_MODES:
-            raise UsageError(f"tracker.mode is {mode!r}; expected one of {', '.join(WANDB_MODES)}")
         self._run = wandb.init(project=project, dir=str(folder), config=dict(config), mode=mode)  # type: ignore[arg-type]
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         """Logs every number."""
-        numbers = {key: value for key, value in key_values.items() if isinstance(value, int | float)}
+        numbers = {key: value for key, value in key_values.items() if isinstance(value, int | float | np.number)}
         self._run.log(numbers, step=step)
 
     def close(self) -> None:
         """Finishes the run."""
         self._run.finish()
+
+
+def check_tracker(tracker: Mapping[str, Any]) -> None:
+    """Checks a tracker's settings before anything is written.
+
+    Raises:
+        UsageError: The tracker does not exist, lacks a setting or has an unknown one.
+    """
+    name = tracker.get("name", "none")
+    if name not in TRACKERS:
+        raise UsageError(f"tracker.name is {name!r}; expected one of {', '.join(TRACKERS)}")
+    needed = ("project", "mode") if name == "wandb" else ()
+    for key in tracker:
+        if key not in ("name", *needed):
+            raise UsageError(f"tracker has no field {key!r}; {name} has {', '.join(('name', *needed))}")
+    for key in needed:
+        if key not in tracker:
+            raise UsageError(f"tracker lacks the field {key!r}; {name} needs {' and '.join(needed)}")
+    if name == "wandb":
+        for where, mode in (("tracker.mode", tracker["mode"]), ("WANDB_MODE", os.environ.get("WANDB_MODE"))):
+            if mode and mode not in WANDB_MODES:
+                raise UsageError(f"{where} is {mode!r}; expected one of {', '.join(WANDB_MODES)}")
 
 
 def make_logger(folder: Path, tracker: Mapping[str, Any], config: Mapping[str, Any], suffix: str = "") -> Logger:
@@ -57,10 +78,9 @@ def make_logger(folder: Path, tracker: Mapping[str, Any], config: Mapping[str, A
     Raises:
         UsageError: The tracker does not exist.
     """
+    check_tracker(tracker)
     folder.mkdir(parents=True, exist_ok=True)
     name = tracker.get("name", "none")
-    if name not in TRACKERS:
-        raise UsageError(f"tracker.name is {name!r}; expected one of {', '.join(TRACKERS)}")
     formats = [make_output_format("csv", str(folder), suffix)]
     if name == "tensorboard":
         formats.append(make_output_format("tensorboard", str(folder / "tensorboard")))

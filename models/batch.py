@@ -38,8 +38,8 @@ class DecisionGraph:
         episode: ``(decisions,)`` int64 row of the decision's episode in the static graph.
         nodes: Per decision node type ``(decisions, capacity, dynamic features)``.
         present: Per decision node type ``(decisions, capacity)`` bool, False for padding.
-        edges: Per relation that `decision_edges` lists ``(2, edges)`` int64 rows; a type without dynamic features
-            counts its rows in the static graph, any other in this one.
+        edges: Per relation that `decision_edges` lists ``(2, edges)`` int64 rows; a type that `decision_types` does
+            not list counts its rows in the static graph, any other in this one.
         edge_features: Per relation with features ``(edges, features)``.
         context: ``(decisions, context features)``.
     """
@@ -67,15 +67,22 @@ def decision_edges(spec: GraphSpec) -> tuple[EdgeType, ...]:
     )
 
 
-def static_graph(spec: GraphSpec, arrays: Mapping[str, Tensor]) -> StaticGraph:
-    """Lays out the static arrays of several episodes; ``arrays`` has a leading episode axis."""
-    episodes = _leading(spec, arrays)
-    device = next(iter(arrays.values())).device
+def static_graph(spec: GraphSpec, arrays: Mapping[str, Tensor], rows: Tensor | None = None) -> StaticGraph:
+    """Lays out the static arrays of several episodes.
+
+    Args:
+        spec: The graph spec.
+        arrays: Static arrays with a leading episode axis.
+        rows: ``(episodes,)`` their numbers 0, 1, ...; needed only where the spec has no static arrays.
+    """
+    if rows is None:
+        leading = arrays[spec.static_keys[0]]
+        rows = torch.arange(leading.shape[0], device=leading.device)
+    episodes, device = len(rows), rows.device
     nodes = {
         node.name: arrays[node.static_key] if node.static else torch.zeros(episodes, node.capacity, 0, device=device)
         for node in spec.nodes
     }
-    rows = torch.arange(episodes, device=device)
     edges, features = {}, {}
     for edge in spec.edges:
         if edge.static:
@@ -116,11 +123,6 @@ def decision_graph(
             features[edge.name] = values.flatten(0, 1)[kept]
     context = dynamic[CONTEXT] if spec.context else torch.zeros(decisions, 0, device=counts.device)
     return DecisionGraph(episode, nodes, present, edges, features, context)
-
-
-def _leading(spec: GraphSpec, arrays: Mapping[str, Tensor]) -> int:
-    keys = (*spec.static_keys, COUNTS)
-    return next(int(arrays[key].shape[0]) for key in keys if key in arrays)
 
 
 def _flatten(index: Tensor, edge: EdgeType, spec: GraphSpec, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

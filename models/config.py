@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from envs.core.errors import UsageError
+from envs.core.settings import build_settings
 
 CONVOLUTIONS = ("gatv2", "gin", "transformer")
 DECISIONS = ("pooling", "attention")
@@ -19,7 +20,7 @@ class ModelConfig:
     Attributes:
         convolution: Graph convolution of the encoder: "gatv2" (Brody et al. 2022), "gin" (Xu et al. 2019, with edge
             features as in Hu et al. 2020) or "transformer" (Shi et al. 2021).
-        decision: How candidates see each other at a decision: "pooling" (mean and maximum over nodes) or "attention"
+        decision: How candidates see each other at a decision: "pooling" (mean over nodes) or "attention"
             (multi-head self-attention over all nodes that change).
         hidden: Width of every embedding.
         heads: Attention heads, where there are any; divides ``hidden``.
@@ -50,13 +51,9 @@ class ModelConfig:
         """Builds a config from plain data.
 
         Raises:
-            UsageError: A field does not exist, or a value is out of range.
+            UsageError: A field does not exist, or a value is of another type or out of range.
         """
-        known = [f.name for f in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise UsageError(f"model has no field {name!r}; it has {', '.join(known)}")
-        return cls(**values)
+        return build_settings(cls, values, "model")
 
     def to_mapping(self) -> dict[str, Any]:
         """Returns plain data that `from_mapping` accepts."""

@@ -57,16 +57,17 @@ class EncoderLayer(nn.Module):
         """Builds one convolution a relation and direction."""
         super().__init__()
         self.edges = edges
-        self.normalise = nn.ModuleDict({name: nn.LayerNorm(config.hidden) for name in types})
         self.forwards = nn.ModuleDict({edge.name: convolution(config, len(edge.features)) for edge in edges})
         self.backwards = nn.ModuleDict({edge.name: convolution(config, len(edge.features)) for edge in edges})
-        touched = {end for edge in edges for end in (edge.source, edge.target)}
-        self.update = nn.ModuleDict({name: feed_forward(config.hidden) for name in types if name in touched})
+        ends = {end for edge in edges for end in (edge.source, edge.target)}
+        touched = [name for name in types if name in ends]
+        self.normalise = nn.ModuleDict({name: nn.LayerNorm(config.hidden) for name in touched})
+        self.update = nn.ModuleDict({name: feed_forward(config.hidden) for name in touched})
 
     def forward(self, nodes: Embeddings, graph: StaticGraph) -> Embeddings:
         """Returns the next embedding of every node."""
-        normal = {name: self.normalise[name](x).flatten(0, 1) for name, x in nodes.items()}
-        incoming: dict[str, list[Tensor]] = {name: [] for name in nodes}
+        normal = {name: normalise(nodes[name]).flatten(0, 1) for name, normalise in self.normalise.items()}
+        incoming: dict[str, list[Tensor]] = {name: [] for name in normal}
         for edge in self.edges:
             index, features = graph.edges[edge.name], graph.edge_features.get(edge.name)
             ends = (normal[edge.source], normal[edge.target])
@@ -74,9 +75,8 @@ class EncoderLayer(nn.Module):
             incoming[edge.source].append(self.backwards[edge.name](ends[::-1], index.flip(0), features))
         result = dict(nodes)
         for name, messages in incoming.items():
-            if messages:
-                heard = nodes[name] + torch.stack(messages).sum(dim=0).view_as(nodes[name])
-                result[name] = heard + self.update[name](heard)
+            heard = nodes[name] + torch.stack(messages).sum(dim=0).view_as(nodes[name])
+            result[name] = heard + self.update[name](heard)
         return result
 
 

@@ -11,7 +11,8 @@ after an interruption, and the curves. All options and what they mean: conf/trai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,36 +21,49 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from agents.ppo.config import PPOConfig
-from agents.ppo.training import TrainingRun, ValidationConfig, train
+from agents.ppo.training import TrainingRun, ValidationConfig, check_training, train
 from envs.core import UsageError, problem
 from envs.core.errors import exit_on_usage_error
+from envs.core.settings import build_settings
 from models.config import ModelConfig
 from scripts.hydra_command import run_command
 
-LEARNERS = {"ppo": (PPOConfig, train)}
+
+@dataclass(frozen=True)
+class Learner:
+    """What the configuration group ``agent`` chooses from.
+
+    Attributes:
+        settings: Dataclass of ``agent.settings``.
+        check: Raises `UsageError` where a run cannot work.
+        train: Trains.
+    """
+
+    settings: type[PPOConfig]
+    check: Callable[..., None]
+    train: Callable[..., Path]
+
+
+LEARNERS = {"ppo": Learner(PPOConfig, check_training, train)}
 
 
 def main() -> None:
     """Runs the command line."""
-    run_command("train", _hydra_main)
+    run_command("train", _hydra_main, _check)
 
 
 @hydra.main(version_base="1.3", config_path="pkg://conf", config_name="train")
 def _hydra_main(config: DictConfig) -> None:
-    settings = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(settings, dict)
-    settings["output"] = settings["output"] or HydraConfig.get().runtime.output_dir
-    exit_on_usage_error(lambda: run({str(key): value for key, value in settings.items()}))
+    exit_on_usage_error(lambda: run(_settings(config, HydraConfig.get().runtime.output_dir)))
 
 
 def run(settings: Mapping[str, Any]) -> None:
     """Trains as the settings of conf/train.yaml say."""
     training = training_run(settings)
-    folder = Path(settings["output"])
-    policy = LEARNERS[settings["agent"]["name"]][1](
+    policy = LEARNERS[settings["agent"]["name"]].train(
         problem(training.problem),
         training,
-        folder,
+        Path(settings["output"]),
         tracker=settings["tracker"],
         progress_bar=bool(settings["progress_bar"]),
         device=str(settings["device"]),
@@ -67,20 +81,44 @@ def training_run(settings: Mapping[str, Any]) -> TrainingRun:
     if agent["name"] not in LEARNERS:
         raise UsageError(f"agent.name is {agent['name']!r}; expected one of {', '.join(LEARNERS)}")
     definition = problem(str(env["problem"]))
-    options = dict(env["options"])
-    validation = ValidationConfig(dict(env["validation_options"]), **settings["validation"])
-    definition.configure(options)
-    definition.configure({**options, **validation.options})
-    config = LEARNERS[agent["name"]][0].from_mapping(agent["settings"])
-    return TrainingRun(
-        str(settings["name"]),
-        definition.name,
-        options,
-        ModelConfig.from_mapping(settings["model"]),
-        config,
-        validation,
-        int(settings["save_every"]),
+    validation = {"options": _fields(env, "validation_options"), **_fields(settings, "validation", "")}
+    values = {
+        "name": str(settings["name"]),
+        "problem": definition.name,
+        "options": _fields(env, "options"),
+        "model": ModelConfig.from_mapping(settings["model"]),
+        "ppo": LEARNERS[agent["name"]].settings.from_mapping(agent["settings"]),
+        "validation": build_settings(ValidationConfig, validation, "validation"),
+        "save_every": settings["save_every"],
+    }
+    return build_settings(TrainingRun, values, "")
+
+
+def _check(config: DictConfig, sweeps: bool) -> None:
+    """Finds what would go wrong in a run before hydra makes its folder."""
+    if sweeps and config.output is not None:
+        raise UsageError("output is one folder, but a sweep (-m) needs one a run; set hydra.sweep.dir instead")
+    settings = _settings(config, None if sweeps else config.hydra.run.dir)
+    training = training_run(settings)
+    folder = settings["output"] and Path(settings["output"])
+    LEARNERS[settings["agent"]["name"]].check(
+        problem(training.problem), training, folder, tracker=settings["tracker"], device=str(settings["device"])
     )
+
+
+def _settings(config: DictConfig, output: str | None) -> dict[str, Any]:
+    """Plain data, with the folder of the run in place of a null ``output``."""
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    settings = OmegaConf.to_container(own, resolve=True)
+    assert isinstance(settings, dict)
+    return {str(key): value for key, value in settings.items()} | {"output": settings["output"] or output}
+
+
+def _fields(settings: Mapping[str, Any], name: str, group: str = "env.") -> dict[str, Any]:
+    values = settings[name]
+    if not isinstance(values, Mapping):
+        raise UsageError(f"{group}{name} is {values!r}; expected options by name")
+    return dict(values)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
 from envs.core import GraphVectorEnv, Observation, UsageError
@@ -100,8 +101,8 @@ class GraphVecEnv(VecEnv):
         raise UsageError(f"attribute {attr_name!r} cannot be set by lane: lanes share one environment")
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Any = None) -> list[bool]:
-        """Returns False: the native environment has no wrappers."""
-        return [False for _ in self._get_indices(indices)]
+        """Returns whether lanes report what the wrapper would: episodes are reported as by a `Monitor`."""
+        return [wrapper_class is Monitor for _ in self._get_indices(indices)]
 
     def close(self) -> None:
         """Closes the vector environment."""

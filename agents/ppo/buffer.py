@@ -25,11 +25,13 @@ class DecisionBatch:
         static: Static arrays with a leading episode axis.
         dynamic: Dynamic arrays with a leading decision axis.
         episode: ``(decisions,)`` int64 row of each decision's episode.
+        episodes: Number of episodes.
     """
 
     static: dict[str, Tensor]
     dynamic: dict[str, Tensor]
     episode: Tensor
+    episodes: int
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
             {key: self._tensor(array[rows]) for key, array in static.items()},
             {key: self._tensor(array[step, lane]) for key, array in self.dynamic.items()},
             self._tensor(episode),
+            len(rows),
         )
         flat = {
             name: self._tensor(getattr(self, name)[step, lane])

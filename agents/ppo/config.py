@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from envs.core import UsageError
+from envs.core.settings import build_settings
 
 
 @dataclass(frozen=True)
@@ -50,27 +51,32 @@ class PPOConfig:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        """Checks the settings that would otherwise fail late."""
-        for name in ("decisions", "lanes", "steps", "minibatch", "epochs", "threads"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"agent.{name} is {getattr(self, name)}; expected at least 1")
-        if self.minibatch > self.lanes * self.steps:
-            raise UsageError(
-                f"agent.minibatch is {self.minibatch}; expected at most lanes * steps = {self.lanes * self.steps}"
-            )
+        """Checks the settings that would otherwise fail late, or never and train nothing."""
+        for name in ("decisions", "lanes", "steps", "epochs", "threads"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("learning_rate", "clip", "max_gradient_norm", "reward_scale"):
+            self._check(name, getattr(self, name) > 0, "a positive number")
+        for name in ("final_learning_rate", "entropy", "value", "seed"):
+            self._check(name, getattr(self, name) >= 0, "at least 0")
+        for name in ("discount", "gae_lambda"):
+            self._check(name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
+        batch = self.lanes * self.steps
+        self._check("minibatch", 2 <= self.minibatch <= batch, f"2 to lanes * steps = {batch}")
+        # Advantages are divided by their standard deviation, which one decision alone does not have.
+        self._check("minibatch", batch % self.minibatch != 1, f"one that leaves no lone decision of {batch}")
+
+    def _check(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise UsageError(f"agent.settings.{name} is {getattr(self, name)}; expected {expected}")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> PPOConfig:
         """Builds a config from plain data.
 
         Raises:
-            UsageError: A field does not exist, or a value is out of range.
+            UsageError: A field does not exist, or a value is of another type or out of range.
         """
-        known = [f.name for f in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise UsageError(f"agent has no field {name!r}; it has {', '.join(known)}")
-        return cls(**values)
+        return build_settings(cls, values, "agent.settings")
 
     def to_mapping(self) -> dict[str, Any]:
         """Returns plain data that `from_mapping` accepts."""

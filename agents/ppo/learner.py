@@ -12,8 +12,21 @@ from agents.ppo.adapter import GraphVecEnv
 from agents.ppo.buffer import GraphRolloutBuffer
 from agents.ppo.config import PPOConfig
 from agents.ppo.policy import GraphActorCriticPolicy
-from envs.core import GraphVectorEnv, ProblemDefinition
+from envs.core import GraphVectorEnv, ProblemDefinition, UsageError
 from models.config import ModelConfig
+
+
+def check_device(device: str) -> None:
+    """Checks that torch can compute on a device; stable-baselines3 would quietly take the CPU instead.
+
+    Raises:
+        UsageError: The device does not exist here.
+    """
+    try:
+        torch.empty(0, device=None if device == "auto" else device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"device is {device!r}, which torch cannot use here: {reason}") from None
 
 
 def make_learner(
@@ -33,6 +46,7 @@ def make_learner(
         config: Settings of the training.
         device: Torch device of the network.
     """
+    check_device(device)
     torch.set_num_threads(config.threads)
     env = GraphVectorEnv(definition.bind(options), config.lanes, copy=False)
     adapter = GraphVecEnv(env, config.reward_scale)

@@ -35,6 +35,9 @@ class NoFeatures(BaseFeaturesExtractor):
 class GraphActorCriticPolicy(MaskableActorCriticPolicy):
     """Runs a `PolicyNetwork` on the adapter's observations; while collecting, encodes once an episode.
 
+    Only `forward` without gradients remembers encodings: it is what collection calls, always on the training
+    environment. Everything else may see any environment and encodes anew.
+
     Args:
         observation_space: Space of the adapter's observations.
         action_space: Space of the actions.
@@ -79,7 +82,8 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         self, obs: Any, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns an action, the estimated return ``(n, 1)`` and the action's log probability, for every lane."""
-        logits, values = self._evaluate(obs)
+        remembers = not torch.is_grad_enabled() and EPISODE in obs
+        logits, values = self._decide(obs, self._remembered(obs) if remembers else self._encode(obs))
         log_probabilities = self._log_probabilities(logits, self._mask(obs, action_masks))
         actions = self._choose(log_probabilities, deterministic)
         chosen = log_probabilities.gather(1, actions[:, None]).squeeze(1)
@@ -115,7 +119,8 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
     def _predict(
         self, observation: Any, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
     ) -> Tensor:
-        return self.forward(observation, deterministic, action_masks)[0]
+        logits, _ = self._evaluate(observation)
+        return self._choose(self._log_probabilities(logits, self._mask(observation, action_masks)), deterministic)
 
     def _build(self, lr_schedule: Schedule) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -137,32 +142,33 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         }
 
     def _evaluate(self, obs: Any) -> tuple[Tensor, Tensor]:
-        if isinstance(obs, DecisionBatch):
-            embeddings = self.network.encode(static_graph(self.spec, obs.static))
-            graph = decision_graph(self.spec, obs.static, obs.dynamic, obs.episode)
-        else:
-            rows = torch.arange(obs[ACTION_MASK].shape[0], device=obs[ACTION_MASK].device)
-            embeddings = self._encodings(obs)
-            graph = decision_graph(self.spec, obs, obs, rows)
+        if not isinstance(obs, DecisionBatch):
+            return self._decide(obs, self._encode(obs))
+        rows = torch.arange(obs.episodes, device=obs.episode.device)
+        embeddings = self.network.encode(static_graph(self.spec, obs.static, rows))
+        graph = decision_graph(self.spec, obs.static, obs.dynamic, obs.episode)
         result: tuple[Tensor, Tensor] = self.network.decide(embeddings, graph)
         return result
 
-    def _encodings(self, obs: Mapping[str, Tensor]) -> Embeddings:
+    def _decide(self, obs: Mapping[str, Tensor], embeddings: Embeddings) -> tuple[Tensor, Tensor]:
+        graph = decision_graph(self.spec, obs, obs, _rows(obs[ACTION_MASK]))
+        result: tuple[Tensor, Tensor] = self.network.decide(embeddings, graph)
+        return result
+
+    def _encode(self, obs: Mapping[str, Tensor], lanes: Tensor | None = None) -> Embeddings:
+        static = {key: obs[key] if lanes is None else obs[key][lanes] for key in self.spec.static_keys}
+        return self.network.encode(static_graph(self.spec, static, _rows(obs[ACTION_MASK] if lanes is None else lanes)))
+
+    def _remembered(self, obs: Mapping[str, Tensor]) -> Embeddings:
         """Encodings of every lane, computed anew only where an episode began since the last call."""
-        static = {key: obs[key] for key in self.spec.static_keys}
-        if torch.is_grad_enabled() or EPISODE not in obs:
-            return self.network.encode(static_graph(self.spec, static))
         numbers = obs[EPISODE][:, 0]
         if self._cached_numbers is None or self._cached_numbers.shape != numbers.shape:
-            self._cached = self.network.encode(static_graph(self.spec, static))
+            self._cached = self._encode(obs)
         else:
-            rows = torch.nonzero(self._cached_numbers != numbers).squeeze(1)
-            if rows.numel():
-                fresh = self.network.encode(
-                    static_graph(self.spec, {key: array[rows] for key, array in static.items()})
-                )
-                for name, embedding in fresh.items():
-                    self._cached[name][rows] = embedding
+            lanes = torch.nonzero(self._cached_numbers != numbers).squeeze(1)
+            if lanes.numel():
+                for name, embedding in self._encode(obs, lanes).items():
+                    self._cached[name][lanes] = embedding
         self._cached_numbers = numbers.clone()
         return self._cached
 
@@ -180,3 +186,7 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
             return log_probabilities.argmax(dim=1)
         probabilities = log_probabilities.exp().cpu()
         return torch.multinomial(probabilities, 1, generator=self.sampler).squeeze(1).to(log_probabilities.device)
+
+
+def _rows(like: Tensor) -> Tensor:
+    return torch.arange(len(like), device=like.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections import deque
@@ -23,10 +24,14 @@ from envs.core import Snapshot, UsageError
 from envs.core.files import write_text
 
 _LATEST = "latest"
+_UNFINISHED = ".unfinished"
 
 
 def save_state(folder: Path, learner: MaskablePPO, config: dict[str, Any], extra: dict[str, Any]) -> None:
     """Saves a learner between two updates under ``folder`` and then forgets the save before.
+
+    The new save is complete before ``latest`` names it, and the old one is removed only then, so a kill at any moment
+    leaves a save to go on from.
 
     Args:
         folder: Folder of the run's states.
@@ -34,8 +39,7 @@ def save_state(folder: Path, learner: MaskablePPO, config: dict[str, Any], extra
         config: What the training was configured with; `restore_state` insists on the same.
         extra: JSON-ready data of the caller, returned by `restore_state`.
     """
-    name = f"step_{learner.num_timesteps:012d}"
-    temporary, target = folder / f".{name}", folder / name
+    temporary = folder / _UNFINISHED
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     policy, adapter, buffer = _parts(learner)
@@ -50,12 +54,22 @@ def save_state(folder: Path, learner: MaskablePPO, config: dict[str, Any], extra
         "episodes": list(learner.ep_info_buffer or ()),
     }
     (temporary / "training.json").write_text(json.dumps(data), encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
+    target = _unused(folder, f"step_{learner.num_timesteps:012d}")
     temporary.rename(target)
-    write_text(folder / _LATEST, name)
+    write_text(folder / _LATEST, target.name)
     for old in folder.glob("step_*"):
-        if old.name != name:
+        if old != target:
             shutil.rmtree(old)
+
+
+def check_state(folder: Path, config: dict[str, Any]) -> None:
+    """Checks that a training of this configuration may go on from the latest save under ``folder``, if there is one.
+
+    Raises:
+        UsageError: The save is unreadable or of a differently configured training.
+    """
+    if (folder / _LATEST).exists():
+        _read_data(_latest(folder), config)
 
 
 def restore_state(folder: Path, learner: MaskablePPO, config: dict[str, Any]) -> dict[str, Any] | None:
@@ -66,16 +80,22 @@ def restore_state(folder: Path, learner: MaskablePPO, config: dict[str, Any]) ->
     """
     if not (folder / _LATEST).exists():
         return None
-    source = folder / (folder / _LATEST).read_text(encoding="utf-8")
+    source = _latest(folder)
+    data = _read_data(source, config)
     try:
-        data = json.loads((source / "training.json").read_text(encoding="utf-8"))
         tensors = safetensors_torch.load_file(source / "learner.safetensors")
         arrays = safetensors_numpy.load_file(source / "environment.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UsageError(f"{source} cannot be resumed: {error}; remove the folder to start afresh") from None
-    difference = first_difference(data["config"], json.loads(json.dumps(config)), "config")
-    if difference:
-        raise UsageError(f"{source} cannot be resumed with another configuration: {difference}")
+        return _restore(learner, data, tensors, arrays)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UsageError(_unusable(source, error)) from None
+
+
+def _restore(
+    learner: MaskablePPO,
+    data: dict[str, Any],
+    tensors: dict[str, torch.Tensor],
+    arrays: dict[str, np.ndarray[Any, Any]],
+) -> dict[str, Any]:
     policy, adapter, buffer = _parts(learner)
     _restore_tensors(policy, tensors)
     _restore_arrays(learner, adapter, arrays)
@@ -83,7 +103,38 @@ def restore_state(folder: Path, learner: MaskablePPO, config: dict[str, Any]) ->
     learner.num_timesteps = data["num_timesteps"]
     learner._n_updates = data["n_updates"]
     learner.ep_info_buffer = deque(data["episodes"], maxlen=learner._stats_window_size)
+    learner.ep_success_buffer = deque(maxlen=learner._stats_window_size)
     return dict(data["extra"])
+
+
+def _latest(folder: Path) -> Path:
+    return folder / (folder / _LATEST).read_text(encoding="utf-8")
+
+
+def _read_data(source: Path, config: dict[str, Any]) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads((source / "training.json").read_text(encoding="utf-8"))
+        saved = data["config"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(_unusable(source, error)) from None
+    difference = first_difference(saved, json.loads(json.dumps(config)), "config")
+    if difference:
+        raise UsageError(
+            f"{source} cannot be resumed with another configuration: {difference}; "
+            "choose another folder or remove this one"
+        )
+    return data
+
+
+def _unusable(source: Path, error: Exception) -> str:
+    reason = " ".join(str(error).split())
+    return f"{source} cannot be resumed: {type(error).__name__}: {reason}; remove the folder to start afresh"
+
+
+def _unused(folder: Path, name: str) -> Path:
+    """A path that does not exist yet: a save of the same step may be the one that ``latest`` names."""
+    candidates = (folder / (f"{name}_{i}" if i else name) for i in itertools.count())
+    return next(path for path in candidates if not path.exists())
 
 
 def _parts(learner: MaskablePPO) -> tuple[GraphActorCriticPolicy, GraphVecEnv, GraphRolloutBuffer]:

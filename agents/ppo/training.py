@@ -15,12 +15,12 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from agents.checkpoint import Checkpoint, save_checkpoint
 from agents.policy_dispatcher import PolicyDispatcher
 from agents.ppo.config import PPOConfig
-from agents.ppo.learner import make_learner
+from agents.ppo.learner import check_device, make_learner
 from agents.ppo.policy import GraphActorCriticPolicy
-from agents.ppo.state import restore_state, save_state
+from agents.ppo.state import check_state, restore_state, save_state
 from agents.provenance import git_revision, package_versions
 from agents.rollout import roll_out
-from agents.trackers import make_logger
+from agents.trackers import check_tracker, make_logger
 from envs.core import GraphVectorEnv, ProblemDefinition, UsageError
 from models.config import ModelConfig
 
@@ -42,6 +42,12 @@ class ValidationConfig:
     every: int = 10
     seed: int = 2**31
 
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        for name, least in (("instances", 1), ("every", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"validation.{name} is {getattr(self, name)}; expected at least {least}")
+
 
 @dataclass(frozen=True)
 class TrainingRun:
@@ -54,7 +60,7 @@ class TrainingRun:
         model: Shape of the network.
         ppo: Settings of the learner.
         validation: How the best policy is chosen.
-        save_every: Updates between two saves of the training state.
+        save_every: Updates between two saves of the training state; 0 saves only at the end.
     """
 
     name: str
@@ -64,6 +70,11 @@ class TrainingRun:
     ppo: PPOConfig
     validation: ValidationConfig
     save_every: int = 10
+
+    def __post_init__(self) -> None:
+        """Checks the number."""
+        if self.save_every < 0:
+            raise UsageError(f"save_every is {self.save_every}; expected at least 0")
 
     def to_mapping(self) -> dict[str, Any]:
         """Returns JSON-ready data."""
@@ -76,6 +87,34 @@ class TrainingRun:
             "validation": vars(self.validation),
             "save_every": self.save_every,
         }
+
+
+def check_training(
+    definition: ProblemDefinition,
+    run: TrainingRun,
+    folder: Path | None,
+    *,
+    tracker: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+) -> None:
+    """Checks what can be checked without starting, so that a mistake is found before anything is written.
+
+    Args:
+        definition: The problem.
+        run: The configuration.
+        folder: Folder of the run, None if it is not known yet.
+        tracker: See `agents.trackers.make_logger`.
+        device: Torch device of the network.
+
+    Raises:
+        UsageError: A setting is not possible here, or the folder holds a run of another configuration.
+    """
+    check_tracker(tracker or {})
+    check_device(device)
+    if folder is not None:
+        check_state(folder / "state", run.to_mapping())
+    for options in (run.options, {**run.options, **run.validation.options}):
+        GraphVectorEnv(definition.bind(options), 1).reset(seed=0)
 
 
 def train(
@@ -102,6 +141,7 @@ def train(
     Returns:
         The folder of the best policy.
     """
+    check_training(definition, run, folder, tracker=tracker, device=device)
     learner = make_learner(definition, run.options, run.model, run.ppo, device=device)
     config = run.to_mapping()
     keeper = RunKeeper(definition, run, folder)
@@ -139,12 +179,13 @@ class RunKeeper(BaseCallback):
         self.folder = folder
         self.updates = 0
         self.best = math.inf
+        self._settled = 0
         self._instances = draw_instances(definition, run)
         self._bounds = _initial_objectives(definition, run, self._instances)
 
     def resume(self, extra: Mapping[str, Any]) -> None:
         """Takes over the counters of an interrupted run."""
-        self.updates = int(extra["updates"])
+        self.updates = self._settled = int(extra["updates"])
         self.best = float(extra["best"])
 
     def finish(self) -> None:
@@ -164,7 +205,8 @@ class RunKeeper(BaseCallback):
         self.updates += 1
 
     def _due(self, every: int) -> bool:
-        return every > 0 and self.updates > 0 and self.updates % every == 0
+        """Whether something is due now and was not done before the run was interrupted here."""
+        return every > 0 and self.updates > self._settled and self.updates % every == 0
 
     def _save(self) -> None:
         learner = cast(MaskablePPO, self.model)

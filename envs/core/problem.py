@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core.errors import UsageError
+from envs.core.settings import build_settings
 from envs.core.spec import GraphSpec, Observation
 
 StateT = TypeVar("StateT", bound=NamedTuple)
@@ -236,13 +237,18 @@ class ProblemDefinition:
         """Builds the config dataclass from plain options.
 
         Raises:
-            UsageError: An option does not exist.
+            UsageError: An option does not exist or cannot have that value.
         """
         known = [f.name for f in fields(self.config)]
         for option in options:
             if option not in known:
                 raise UsageError(f"{self.env_id} has no option {option!r}; it has {', '.join(known)}")
-        return self.config(**options)
+        try:
+            return build_settings(self.config, options, "options")
+        except UsageError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"the options of {self.env_id} cannot be used: {error}") from error
 
     def bind(self, options: Mapping[str, Any]) -> Problem[Any, Any, Any]:
         """Builds the protocol binding from plain options."""
