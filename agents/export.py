@@ -167,10 +167,10 @@ def episode_states(
     """Yields decisions spread over one random episode."""
     length = sum(1 for _ in _random_episode(definition, options, instance, seed))
     chosen = set(np.linspace(0, length - 1, _STATES_PER_EPISODE).astype(int).tolist())
-    for step, env_and_observation in enumerate(_random_episode(definition, options, instance, seed)):
+    for step, (spec, observation) in enumerate(_random_episode(definition, options, instance, seed)):
         if step in chosen:
-            spec, observation = env_and_observation
-            yield State(spec, observation, f"decision {step} of {label}")
+            copied = {key: array.copy() for key, array in observation.items()}
+            yield State(spec, copied, f"decision {step} of {label}")
 
 
 def synthetic_states(spec: GraphSpec, seed: int = 0) -> Iterator[State]:
