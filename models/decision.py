@@ -30,7 +30,8 @@ class DecisionCore(nn.Module):
         super().__init__()
         hidden = config.hidden
         self.types = decision_types(spec)
-        self.dynamic = nn.ModuleDict({name: nn.Linear(len(spec.node(name).dynamic), hidden) for name in self.types})
+        features = {name: len(spec.node(name).dynamic) for name in self.types}
+        self.dynamic = nn.ModuleDict({name: nn.Linear(count, hidden) for name, count in features.items() if count})
         self.static = nn.ModuleDict({name: nn.Linear(hidden, hidden, bias=False) for name in self.types})
         self.context = nn.Linear(len(spec.context) + 1, hidden)
         layer = AttentionLayer if config.decision == "attention" else PoolingLayer
@@ -43,8 +44,10 @@ class DecisionCore(nn.Module):
         context = self.context(torch.cat([squash(graph.context), ones], dim=-1))
         nodes = {}
         for name in self.types:
-            fixed = self.static[name](static[name])[graph.episode]
-            nodes[name] = torch.relu(self.dynamic[name](squash(graph.nodes[name])) + fixed + context[:, None])
+            own = self.static[name](static[name])[graph.episode]
+            if name in self.dynamic:
+                own = self.dynamic[name](squash(graph.nodes[name])) + own
+            nodes[name] = torch.relu(own + context[:, None])
         for layer in self.layers:
             nodes = layer(nodes, static, graph)
         return nodes, torch.relu(context + self.pool(nodes, graph))

@@ -69,7 +69,8 @@ class EncoderLayer(nn.Module):
         normal = {name: normalise(nodes[name]).flatten(0, 1) for name, normalise in self.normalise.items()}
         incoming: dict[str, list[Tensor]] = {name: [] for name in normal}
         for edge in self.edges:
-            index, features = graph.edges[edge.name], graph.edge_features.get(edge.name)
+            index = graph.edges[edge.name]
+            features = squash(graph.edge_features[edge.name]) if edge.features else None
             ends = (normal[edge.source], normal[edge.target])
             incoming[edge.target].append(self.forwards[edge.name](ends, index, features))
             incoming[edge.source].append(self.backwards[edge.name](ends[::-1], index.flip(0), features))
@@ -83,15 +84,16 @@ class EncoderLayer(nn.Module):
 class Convolution(nn.Module):
     """A PyTorch Geometric convolution between two node sets, with or without edge features."""
 
-    def __init__(self, inner: MessagePassing, takes_features: bool) -> None:
-        """Wraps ``inner``; ``takes_features`` says whether it is given edge features."""
+    def __init__(self, inner: MessagePassing, project: nn.Module | None) -> None:
+        """Wraps ``inner``; ``project`` is applied to edge features before, None means that there are none."""
         super().__init__()
         self.inner = inner
-        self.takes_features = takes_features
+        self.project = project
 
     def forward(self, ends: tuple[Tensor, Tensor], index: Tensor, features: Tensor | None) -> Tensor:
         """Returns one message for every target node."""
-        message: Tensor = self.inner(ends, index, features) if self.takes_features else self.inner(ends, index)
+        values = () if self.project is None else (self.project(features),)
+        message: Tensor = self.inner(ends, index, *values)
         return message
 
 
@@ -100,16 +102,16 @@ def convolution(config: ModelConfig, edge_features: int) -> Convolution:
     hidden, heads = config.hidden, config.heads
     edge_dim = edge_features or None
     if config.convolution == "gin":
-        inner = feed_forward(hidden)
-        gin = GINEConv(inner, edge_dim=edge_dim) if edge_dim else GINConv(inner)
-        return Convolution(gin, takes_features=edge_dim is not None)
+        if not edge_dim:
+            return Convolution(GINConv(feed_forward(hidden)), None)
+        return Convolution(GINEConv(feed_forward(hidden)), nn.Linear(edge_dim, hidden))
     if config.convolution == "gatv2":
         conv: MessagePassing = GATv2Conv(
             (hidden, hidden), hidden // heads, heads=heads, add_self_loops=False, edge_dim=edge_dim
         )
     else:
         conv = TransformerConv((hidden, hidden), hidden // heads, heads=heads, edge_dim=edge_dim)
-    return Convolution(conv, takes_features=edge_dim is not None)
+    return Convolution(conv, nn.Identity() if edge_dim else None)
 
 
 def feed_forward(hidden: int) -> nn.Sequential:
