@@ -6,6 +6,7 @@ Jobs, operations and machines are counted from 0 in its messages, as in `JobShop
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -85,6 +86,6 @@ def _start_times(instance: JobShopInstance, schedule: Schedule) -> list[list[int
 def _check_machine(name: str, machine: int, intervals: list[_Interval]) -> None:
     # Sorted by start and then end, all pairs are disjoint exactly when all neighbours are.
     intervals = sorted(intervals)
-    for first, second in zip(intervals, intervals[1:], strict=False):
+    for first, second in pairwise(intervals):
         if second.start < first.end:
             raise UsageError(f"{name}: machine {machine} does {first} and {second} at the same time")
