@@ -52,7 +52,7 @@ def preemptive_bound(r: Ints, p: Ints, q: Ints) -> int:
             if left[job] < 0:
                 continue
             if r[job] > now:
-                next_release = min(next_release, r[job])
+                next_release = min(next_release, int(r[job]))
             elif best < 0 or q[job] > q[best]:
                 best = job
         if best < 0:

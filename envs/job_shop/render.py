@@ -68,7 +68,8 @@ def gantt_array(instance: JobShopInstance, schedule: Schedule) -> NDArray[np.uin
 
     canvas = FigureCanvasAgg(gantt_figure(instance, schedule))
     canvas.draw()  # type: ignore[no-untyped-call]
-    return np.asarray(canvas.buffer_rgba(), np.uint8)  # type: ignore[no-untyped-call][..., :3].copy()
+    pixels = np.asarray(canvas.buffer_rgba(), np.uint8)  # type: ignore[no-untyped-call]
+    return pixels[..., :3].copy()
 
 
 def gantt_text(instance: JobShopInstance, schedule: Schedule, width: int = 100) -> str:
