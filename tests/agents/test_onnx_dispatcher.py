@@ -294,3 +294,17 @@ print(json.dumps([dispatcher.name, scores.tolist()]))
     name, scores = json.loads(result.stdout)
     assert name == "random_weights"
     np.testing.assert_array_equal(np.array(scores, np.float32), dispatcher.logits(arrays))
+
+
+@pytest.mark.slow
+def test_shipped_files_schedule_taillard_like_their_checkpoints():
+    shipped = sorted((ROOT / "checkpoints" / "job_shop").rglob("*.onnx"))
+    if not shipped:
+        pytest.skip("no ONNX file is shipped under checkpoints/job_shop")
+    for path in shipped:
+        ours = load_onnx_dispatcher(path, DEFINITION)
+        theirs = load_dispatcher(path.parent, DEFINITION)
+        shops = DEFINITION.benchmarks["taillard"]().instances
+        schedules = (roll_out(DEFINITION, policy.options, shops, policy) for policy in (ours, theirs))
+        for our, their in zip(*schedules, strict=True):
+            np.testing.assert_array_equal(our.solution.starts, their.solution.starts, err_msg=our.instance.name)
