@@ -28,6 +28,7 @@ class PPOConfig:
         entropy: Weight of the entropy bonus.
         value: Weight of the value loss.
         max_gradient_norm: Gradients are scaled down to this norm.
+        skip_forced: Let the environment take decisions that have a single legal action.
         reward_scale: Factor on rewards before learning.
         seed: Seed of instances, weights, action sampling and shuffling.
         threads: Threads that torch may use.
@@ -46,6 +47,7 @@ class PPOConfig:
     entropy: float = 0.003
     value: float = 0.5
     max_gradient_norm: float = 0.5
+    skip_forced: bool = True
     reward_scale: float = 10.0
     seed: int = 0
     threads: int = 2

@@ -48,7 +48,7 @@ def make_learner(
     """
     check_device(device)
     torch.set_num_threads(config.threads)
-    env = GraphVectorEnv(definition.bind(options), config.lanes, copy=False)
+    env = GraphVectorEnv(definition.bind(options), config.lanes, copy=False, skip_forced=config.skip_forced)
     adapter = GraphVecEnv(env, config.reward_scale)
     adapter.seed(config.seed)
     spec = env.problem.spec

@@ -191,6 +191,7 @@ class RunKeeper(BaseCallback):
     def finish(self) -> None:
         """Validates and saves the last policy of a completed run."""
         self._validate()
+        self.logger.dump(self.num_timesteps)
         self._save()
 
     def _on_step(self) -> bool:

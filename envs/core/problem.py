@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from envs.core.errors import UsageError
 from envs.core.settings import build_settings
-from envs.core.spec import GraphSpec, Observation
+from envs.core.spec import ACTION_MASK, GraphSpec, Observation
 
 StateT = TypeVar("StateT", bound=NamedTuple)
 InstanceT = TypeVar("InstanceT", bound="Instance")
@@ -73,6 +73,14 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
     @abstractmethod
     def observe(self, state: StateT, lanes: Lanes, out: Observation, *, static: bool) -> None:
         """Writes the observation of ``lanes[i]`` into row ``i`` of ``out``; static arrays only when asked."""
+
+    def action_masks(self, state: StateT) -> NDArray[np.bool_]:
+        """Returns the ``(lanes, actions)`` masks; problems that keep them in their state hand those out instead."""
+        lanes = len(self.finished(state))
+        out = self.spec.allocate(lanes)
+        self.observe(state, np.arange(lanes), out, static=False)
+        mask: NDArray[np.bool_] = out[ACTION_MASK]
+        return mask
 
     @abstractmethod
     def finished(self, state: StateT) -> NDArray[np.bool_]:

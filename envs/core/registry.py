@@ -58,7 +58,7 @@ def make_vector_env(problem_name: str, num_envs: int = 1, *, options: Any = None
     return GraphVectorEnv(problem(problem_name).bind({**(options or {}), **arguments}), num_envs, **shell)
 
 
-_SHELL_ARGUMENTS = ("strict", "copy", "autoreset_mode", "max_episode_steps", "render_mode")
+_SHELL_ARGUMENTS = ("strict", "copy", "skip_forced", "autoreset_mode", "max_episode_steps", "render_mode")
 
 
 def register_all() -> None:

@@ -170,6 +170,10 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
             self._builder,
         )
 
+    def action_masks(self, state: JobShopState) -> NDArray[np.bool_]:
+        """Returns the legal actions of every lane, as they stand in the state."""
+        return state.mask
+
     def finished(self, state: JobShopState) -> NDArray[np.bool_]:
         """Returns the flags of lanes in which every operation is scheduled."""
         done: NDArray[np.bool_] = state.scheduled == state.size[:, 0] * state.size[:, 1]
