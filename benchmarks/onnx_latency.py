@@ -39,8 +39,8 @@ def measure(model: Path, size: str, decisions: int, seed: int) -> dict[str, Any]
     from envs.core import make_vector_env
 
     jobs, machines = (int(n) for n in size.split("x"))
-    dispatcher = OnnxDispatcher(str(model))
-    options = {**getattr(dispatcher, "options", {}), "sizes": ((jobs, machines),)}
+    dispatcher = OnnxDispatcher(model)
+    options = {**dispatcher.options, "sizes": ((jobs, machines),)}
     env = make_vector_env("job_shop", 1, options=options, copy=False)
     decide_times: list[float] = []
     reset_times: list[float] = []
