@@ -1,6 +1,5 @@
 # Needs Python 3.11 or newer (with its venv module) and make; everything else is installed into .venv from
-# requirements.lock. On a machine without a GPU, `export PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu`
-# spares the download of PyTorch's CUDA build.
+# requirements.lock. Without a GPU, pointing pip's extra index at PyTorch's CPU builds spares a large download.
 
 PYTHON ?= python3
 VENV := .venv

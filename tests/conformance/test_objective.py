@@ -11,9 +11,9 @@ from envs.core import UsageError
 LANES = 8
 
 
-def finish(case, tools, decide, seed=0):
+def finish(case, tools, decide, seed=0, **shell):
     """Plays ``LANES`` episodes to the end; returns environment, returns, units and objectives along the way."""
-    env = case.vector(LANES, autoreset_mode=AutoresetMode.DISABLED)
+    env = case.vector(LANES, autoreset_mode=AutoresetMode.DISABLED, **shell)
     _, info = env.reset(seed=seed)
     unit, objectives, returns = info["reward_unit"], [info["objective"]], np.zeros(LANES)
     ended = np.zeros(LANES, bool)
@@ -53,6 +53,29 @@ def test_reversed_rules_give_verified_solutions(case, tools):
     for rule in case.definition.rules.values():
         result = finish(case, tools, lambda env, rule=rule: tools.best_actions(env, -rule.priority(env.state)))
         assert_verified(case, *result)
+
+
+def test_forced_decisions_can_be_left_to_the_environment(case, tools):
+    def last_legal(env):
+        masks = env.action_masks()
+        return masks.shape[1] - 1 - masks[:, ::-1].argmax(axis=1)
+
+    def counted(env):
+        masks = env.action_masks()
+        running = masks.any(axis=1)
+        asked.append(masks[running].sum(axis=1))
+        return last_legal(env)
+
+    asked = []
+    env, returns, _, objectives = finish(case, tools, counted, skip_forced=True)
+    assert all(np.all(legal > 1) for legal in asked[1:])
+    other, other_returns, _, other_objectives = finish(case, tools, last_legal)
+    assert len(objectives) <= len(other_objectives)
+    np.testing.assert_array_equal(objectives[-1], other_objectives[-1])
+    np.testing.assert_allclose(returns, other_returns, rtol=1e-9, atol=1e-12)
+    for lane in range(LANES):
+        exports = (case.definition.solution_to_json(e.instance(lane), e.solution(lane)) for e in (env, other))
+        assert next(exports) == next(exports)
 
 
 def test_first_legal_action_gives_verified_solutions(case, tools):
