@@ -95,7 +95,7 @@ def measure_cell(size: str, lanes: int, arguments: argparse.Namespace) -> list[M
                 _note(measurements[name], process.ask({"measure": arguments.seconds}))
     if lanes == min(arguments.lanes):
         for name, process in processes.items():
-            if measurements[name].error is None:
+            if measurements[name].error is None and not _one_step_an_operation(name):
                 answer = process.ask({"finish": arguments.schedules * lanes, "limit": arguments.limit})
                 if "error" not in answer and answer["finished"]:
                     share_steps_per_schedule([measurements[name]], answer["steps"], answer["finished"])
@@ -121,10 +121,14 @@ def measure(arguments: argparse.Namespace) -> list[Measurement]:
 
 def _steps_per_schedule(measurement: Measurement, of_size: list[Measurement]) -> float | None:
     """One decision an operation; only Jumanji's episodes, a step a time unit, have a length that must be measured."""
-    if not measurement.contender.startswith("jumanji"):
+    if _one_step_an_operation(measurement.contender):
         return measurement.jobs * measurement.machines
     known = [m.steps_per_schedule for m in of_size if m.contender == measurement.contender and m.steps_per_schedule]
     return known[0] if known else None
+
+
+def _one_step_an_operation(contender: str) -> bool:
+    return not contender.startswith("jumanji")
 
 
 def _note(measurement: Measurement, answer: dict[str, Any], seconds_into: str | None = None) -> None:
@@ -147,7 +151,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="least duration of a repetition")
     parser.add_argument("--budget", type=float, default=15.0, help="seconds after which a contender is not repeated")
-    parser.add_argument("--schedules", type=int, default=8, help="episodes a lane that give Jumanji's episode length")
+    parser.add_argument("--schedules", type=int, default=40, help="episodes a lane that give Jumanji's episode length")
     parser.add_argument("--limit", type=float, default=30.0, help="most seconds for those")
     parser.add_argument("--core", type=int, default=last_core(), help="core that all processes are pinned to")
     parser.add_argument("--memory", type=float, default=8.0, help="most memory of a process in GiB")

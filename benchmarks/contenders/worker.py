@@ -86,7 +86,7 @@ def serve(make: Callable[[Cell], Contender]) -> None:
                 assert contender is not None
                 answer = _work(contender, command)
         except (MemoryError, RuntimeError, AssertionError) as error:
-            answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
+            answer = {"error": _describe(error)}
         answers.write(json.dumps({**answer, "peak_mebibytes": peak_mebibytes()}) + "\n")
         answers.flush()
 
@@ -104,6 +104,12 @@ def peak_mebibytes() -> float:
     """Returns the largest resident set that this process has had."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return "does not fit into the memory allowed"
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
 
 
 def _work(contender: Contender, command: dict[str, Any]) -> dict[str, Any]:
