@@ -91,11 +91,11 @@ def schrage(r: Ints, p: Ints, q: Ints, delay: Ints, sequence: Ints, starts: Ints
             missing[job] += delay[before, job] >= 0
     free_at = np.int64(0)
     for index in range(size):
-        now = np.iinfo(np.int64).max
+        now = int(np.iinfo(np.int64).max)
         for job in range(size):
             if missing[job] == 0:
-                now = min(now, available[job])
-        now = max(now, free_at)
+                now = min(now, int(available[job]))
+        now = max(now, int(free_at))
         best = -1
         for job in range(size):
             if missing[job] != 0 or available[job] > now:
