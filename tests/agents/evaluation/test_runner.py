@@ -53,8 +53,8 @@ def test_a_row_says_everything(tmp_path):
     assert (b.objective, b.gap_percent, b.reference_is_bound, b.reference_source) == (8.0, 60.0, True, "someone, once")
     assert (c.reference, c.gap_percent, c.reference_source) == (None, None, "")
     assert a.verified
-    assert (a.decisions, a.git_revision, a.command) == (4, "abc123", "python scripts/evaluate.py")
-    assert a.ms_per_decision == pytest.approx(1000 * a.wall_seconds / 4, abs=1e-3)
+    assert (a.decisions, a.git_revision, a.command) == (2, "abc123", "python scripts/evaluate.py")
+    assert a.ms_per_decision == pytest.approx(1000 * a.wall_seconds / 2, abs=1e-3)
 
 
 def test_both_files_give_the_rows_back(tmp_path):
