@@ -32,7 +32,7 @@ CONTENDERS: dict[str, tuple[str, ...]] = {
     "rl4co": ("benchmarks.contenders.rl4co",),
 }
 SIZES = ("6x6", "15x15", "30x20", "100x20")
-LANES = (1, 64, 1024)
+LANES = (1, 64, 256, 1024)
 RESULTS = ROOT / "benchmarks" / "results" / "environment_speed.json"
 
 
