@@ -179,6 +179,7 @@ class RunKeeper(BaseCallback):
         self.folder = folder
         self.updates = 0
         self.best = math.inf
+        self._revision = git_revision()  # of the code that was loaded, whatever happens to the files while it runs
         self._settled = 0
         self._instances = draw_instances(definition, run)
         self._bounds = _initial_objectives(definition, run, self._instances)
@@ -230,7 +231,7 @@ class RunKeeper(BaseCallback):
             **self.run.to_mapping(),
             "decisions_trained": self.num_timesteps,
             "validation_objective_over_bound": ratio,
-            "git_revision": git_revision(),
+            "git_revision": self._revision,
             "versions": package_versions(),
         }
         spec = policy.spec

@@ -1,0 +1,93 @@
+"""Writes the model card of a checkpoint: what it was trained on, with what budget, and what it reached.
+
+    python scripts/model_card.py checkpoints/job_shop/default
+
+Everything comes from the checkpoint's config.json and from the rows of ``results/<problem>`` that carry its name.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from agents.checkpoint import Checkpoint, load_checkpoint
+from agents.evaluation.rows import read_csv
+from agents.evaluation.summary import MethodSummary, group_names, summarise
+from envs.core import problem
+from envs.core.errors import exit_on_usage_error
+from envs.core.files import write_text
+from scripts.docs_pages import table
+from scripts.results_tables import find_benchmark
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("checkpoint", type=Path, help="folder of the checkpoint")
+    folder: Path = parser.parse_args().checkpoint
+    exit_on_usage_error(lambda: write_text(folder / "README.md", model_card(load_checkpoint(folder), ROOT / "results")))
+
+
+def model_card(checkpoint: Checkpoint, results: Path) -> str:
+    """Returns the card as Markdown."""
+    training, validation = checkpoint.training, checkpoint.training["validation"]
+    options = table(("option", "value"), ((f"`{key}`", value) for key, value in training["options"].items()))
+    network = table(("field", "value"), ((f"`{key}`", value) for key, value in checkpoint.model.to_mapping().items()))
+    settings = table(("setting", "value"), ((f"`{key}`", value) for key, value in training["ppo"].items()))
+    parameters = sum(tensor.numel() for tensor in checkpoint.weights.values())
+    return f"""<!-- Written by scripts/model_card.py; changes made here are lost. -->
+
+# {training["name"]}
+
+A dispatcher for `{checkpoint.problem}`, to be run with {_inline(checkpoint.options)}. Licence: MIT, like the project.
+
+- **Data**: random instances drawn by the environment while training; no benchmark instance was seen.
+- **Budget**: the best policy by validation after {training["decisions_trained"]:,} of {training["ppo"]["decisions"]:,}
+  decisions, seed {training["ppo"]["seed"]}; one run.
+- **Validation**: {validation["instances"]} drawn instances, {_inline(validation["options"])}, seed
+  {validation["seed"]}; mean objective over its bound {training["validation_objective_over_bound"]:.4f}.
+- **Made by**: `python scripts/train.py experiment={training["name"]}` at revision `{training["git_revision"]}`.
+
+## Results
+
+{"".join(_results(checkpoint, results)) or f"None are committed.{chr(10)}{chr(10)}"}## Environment
+
+{options}
+## Network
+
+{parameters:,} parameters.
+
+{network}
+## Training
+
+{settings}"""
+
+
+def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
+    definition = problem(checkpoint.problem)
+    for file in sorted((results / definition.name).glob("*.csv")):
+        rows = [row for row in read_csv(file) if row.method == checkpoint.training["name"]]
+        if rows:
+            benchmark = find_benchmark(definition, rows, file)
+            groups = group_names(benchmark.groups, [instance.name for instance in benchmark.instances])
+            yield f"Mean gap to the best known {definition.objective_name} in percent, `{file.name}`:\n\n"
+            header = ("variant", *groups, "mean", "seconds an instance")
+            yield table(header, (_line(summary, groups) for summary in summarise(rows, benchmark.groups)))
+            yield "\n"
+
+
+def _line(summary: MethodSummary, groups: list[str]) -> list[str]:
+    cells = [f"{summary.group_gaps[group]:.1f}" if group in summary.group_gaps else "" for group in groups]
+    return [f"`{summary.key.variant}`", *cells, f"{summary.mean.estimate:.2f}", f"{summary.seconds:.3g}"]
+
+
+def _inline(options: dict[str, Any]) -> str:
+    return ", ".join(f"`{key}={value}`" for key, value in options.items())
+
+
+if __name__ == "__main__":
+    main()
