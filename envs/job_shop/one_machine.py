@@ -193,6 +193,16 @@ def _free_arc(sequence: Ints, starts: Ints, r: Ints, p: Ints, delay: Ints, last:
 
 
 @numba.njit(cache=True)
+def _copy_node(r: Ints, q: Ints, delay: Ints, r2: Ints, q2: Ints, delay2: Ints) -> None:
+    """Copies the first three arrays to the last three."""
+    for job in range(r.size):
+        r2[job] = r[job]
+        q2[job] = q[job]
+        for other in range(r.size):
+            delay2[job, other] = delay[job, other]
+
+
+@numba.njit(cache=True)
 def _branch(
     r: Ints, p: Ints, q: Ints, delay: Ints, sequence: Ints, starts: Ints, best: int, r2: Ints, q2: Ints, delay2: Ints
 ) -> tuple[bool, bool]:
@@ -211,9 +221,7 @@ def _branch(
             release = min(release, r[job])
             work += p[job]
         if release + work + p[pivot] + tail >= best:  # the critical job cannot lie between the others
-            r2[:] = r
-            q2[:] = q
-            delay2[:] = delay
+            _copy_node(r, q, delay, r2, q2, delay2)
             keep_before = True
             keep_after = True
             for job in sequence[critical + 1 : last + 1]:
@@ -225,9 +233,7 @@ def _branch(
     index = _free_arc(sequence, starts, r, p, delay, last)
     if index < 0:
         return False, False
-    r2[:] = r
-    q2[:] = q
-    delay2[:] = delay
+    _copy_node(r, q, delay, r2, q2, delay2)
     before, after = sequence[index - 1], sequence[index]
     swapped = _add_precedence(delay, after, before, p[after])
     kept = _add_precedence(delay2, before, after, p[before])
@@ -262,13 +268,11 @@ def solve_one_machine(
     if incumbent.size == size:
         best = _makespan(earliest_starts(incumbent, r, p, delay), p, q)
     room = max(4, min(_MAX_STACK, _MAX_STACK_ENTRIES // (size * size)))
-    stack_r = np.empty((room, size), np.int64)
-    stack_q = np.empty((room, size), np.int64)
-    stack_delay = np.empty((room, size, size), np.int64)
+    stack_r = np.empty((room + 1, size), np.int64)  # the last row is for exchanging two others
+    stack_q = np.empty((room + 1, size), np.int64)
+    stack_delay = np.empty((room + 1, size, size), np.int64)
     stack_bound = np.empty(room, np.int64)
-    stack_r[0] = r
-    stack_q[0] = q
-    stack_delay[0] = delay
+    _copy_node(r, q, delay, stack_r[0], stack_q[0], stack_delay[0])
     _propagate(stack_r[0], p, stack_q[0], stack_delay[0])
     root_bound = preemptive_bound(stack_r[0], p, stack_q[0])
     stack_bound[0] = root_bound
@@ -317,13 +321,15 @@ def solve_one_machine(
                 _propagate(stack_r[level], p, stack_q[level], stack_delay[level])
                 stack_bound[level] = preemptive_bound(stack_r[level], p, stack_q[level])
         if stack_bound[top] < stack_bound[top + 1]:  # the more promising child is examined first: it goes on top
-            for vector in (stack_r, stack_q):
-                held = vector[top].copy()
-                vector[top] = vector[top + 1]
-                vector[top + 1] = held
-            matrix = stack_delay[top].copy()
-            stack_delay[top] = stack_delay[top + 1]
-            stack_delay[top + 1] = matrix
+            for source, target in ((top, room), (top + 1, top), (room, top + 1)):
+                _copy_node(
+                    stack_r[source],
+                    stack_q[source],
+                    stack_delay[source],
+                    stack_r[target],
+                    stack_q[target],
+                    stack_delay[target],
+                )
             stack_bound[top], stack_bound[top + 1] = stack_bound[top + 1], stack_bound[top]
         depth = top + 2
     return best_sequence, best, best if exact else root_bound
