@@ -14,6 +14,7 @@ import numpy as np
 
 from agents.dispatcher import Dispatcher, RandomDispatcher, RuleDispatcher
 from agents.evaluation.specification import MethodSpecification, Scalar, parse_method
+from agents.interface import first_difference
 from agents.rollout import Outcome, best_of, group_by_size, roll_out, verified_objective
 from envs.core import ProblemDefinition, Solver, UsageError
 
@@ -268,6 +269,10 @@ def _learned(
     if "temperature" in spec.settings and not samples:
         raise UsageError(f"method {spec}: temperature needs samples=...; a greedy policy has none")
     chosen = {**options, **dispatcher.options, **settings.options}
+    trained, wanted = (definition.bind(each).spec.to_metadata() for each in (dispatcher.options, chosen))
+    difference = first_difference(trained, wanted)
+    if difference:
+        raise UsageError(f"method {spec}: the policy was trained on other observations: {difference}")
     drawn = {"samples": samples, "temperature": temperature if temperature != 1.0 else None}
     variant = describe(definition, chosen, {*options, *settings.options}, drawn)
     name = settings.name(dispatcher.name)
