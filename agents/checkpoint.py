@@ -15,12 +15,12 @@ from torch import Tensor
 from agents.interface import first_difference
 from agents.policy_dispatcher import PolicyDispatcher
 from envs.core import GraphSpec, ProblemDefinition, UsageError
-from envs.core.files import atomic_path, write_text
 from models.config import ModelConfig
 from models.network import PolicyNetwork
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
+_NEXT_WEIGHTS = ".weights.safetensors.next"
 _NEXT_CONFIG = ".config.json.next"
 _FORMAT = 1
 
@@ -63,9 +63,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "training": checkpoint.training,
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    write_text(path / _NEXT_CONFIG, json.dumps(config, indent=2) + "\n")
-    with atomic_path(path / WEIGHTS) as temporary:
-        temporary.write_bytes(weights)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / _NEXT_WEIGHTS).write_bytes(weights)
+    (path / _NEXT_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (path / _NEXT_WEIGHTS).replace(path / WEIGHTS)
     (path / _NEXT_CONFIG).replace(path / CONFIG)
 
 
@@ -109,8 +110,8 @@ def build_network(checkpoint: Checkpoint, spec: GraphSpec, source: str) -> Polic
     if difference:
         raise UsageError(f"{source} was trained on other observations than this environment's: {difference}")
     network = PolicyNetwork(spec, checkpoint.model)
-    shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
-    given = {name: list(tensor.shape) for name, tensor in checkpoint.weights.items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in checkpoint.weights.items()}
     difference = first_difference(shapes, given, "weights")
     if difference:
         raise UsageError(f"{source}: the weights do not fit the network its config describes: {difference}")
@@ -134,13 +135,19 @@ def load_dispatcher(path: str | Path, definition: ProblemDefinition) -> PolicyDi
 
 def _read_config(folder: Path, digest: str) -> dict[str, Any]:
     """Reads the config that belongs to the weights: after a kill in the middle of a save it may be the next one."""
-    path = folder / CONFIG
-    if (folder / _NEXT_CONFIG).exists() and _parse_config(folder / _NEXT_CONFIG).get("weights_sha256") == digest:
-        path = folder / _NEXT_CONFIG
+    path = folder / (_NEXT_CONFIG if _describes(folder / _NEXT_CONFIG, digest) else CONFIG)
     config = _parse_config(path)
     if config.get("weights_sha256", digest) != digest:
         raise UsageError(f"{folder / WEIGHTS} is not the file that {path} was written with: its SHA-256 is {digest}")
     return config
+
+
+def _describes(path: Path, digest: str) -> bool:
+    """Whether a file is the complete config of the weights with this digest."""
+    try:
+        return bool(_parse_config(path)["weights_sha256"] == digest)
+    except (UsageError, KeyError):
+        return False
 
 
 def _parse_config(path: Path) -> dict[str, Any]:

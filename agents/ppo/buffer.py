@@ -131,16 +131,19 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
         self.full = self.pos == self.buffer_size
 
     def get(self, batch_size: int | None = None) -> Iterator[GraphSamples]:  # type: ignore[override]
-        """Yields minibatches of about ``batch_size`` decisions: lanes in random order, without forced decisions."""
+        """Yields minibatches of about ``batch_size`` decisions: lanes in random order, without forced decisions.
+
+        None has a single decision: advantages are divided by their standard deviation.
+        """
         lanes = self.generator.permutation(self.n_envs)
         lane = np.repeat(lanes, self.buffer_size)
         step = np.tile(np.arange(self.buffer_size), self.n_envs)
         free = self.action_masks.sum(axis=2)[step, lane] > 1
-        if free.any():
+        if free.sum() > 1:
             lane, step = lane[free], step[free]
         static = {key: np.stack(arrays) for key, arrays in self.static.items()}
         size = batch_size or len(lane)
-        pieces = max(1, round(len(lane) / size))
+        pieces = max(1, min(round(len(lane) / size), len(lane) // 2))
         for piece in np.array_split(np.arange(len(lane)), pieces):
             yield self._samples(static, step[piece], lane[piece])
 

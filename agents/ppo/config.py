@@ -64,8 +64,6 @@ class PPOConfig:
             self._check(name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
         batch = self.lanes * self.steps
         self._check("minibatch", 2 <= self.minibatch <= batch, f"2 to lanes * steps = {batch}")
-        # Advantages are divided by their standard deviation, which one decision alone does not have.
-        self._check("minibatch", batch % self.minibatch != 1, f"one that leaves no lone decision of {batch}")
 
     def _check(self, name: str, holds: bool, expected: str) -> None:
         if not holds:

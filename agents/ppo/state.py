@@ -21,9 +21,9 @@ from agents.ppo.adapter import GraphVecEnv
 from agents.ppo.buffer import GraphRolloutBuffer
 from agents.ppo.policy import GraphActorCriticPolicy
 from envs.core import Snapshot, UsageError
-from envs.core.files import write_text
 
 _LATEST = "latest"
+_NEXT_LATEST = ".latest.next"
 _UNFINISHED = ".unfinished"
 
 
@@ -56,7 +56,8 @@ def save_state(folder: Path, learner: MaskablePPO, config: dict[str, Any], extra
     (temporary / "training.json").write_text(json.dumps(data), encoding="utf-8")
     target = _unused(folder, f"step_{learner.num_timesteps:012d}")
     temporary.rename(target)
-    write_text(folder / _LATEST, target.name)
+    (folder / _NEXT_LATEST).write_text(target.name, encoding="utf-8")
+    (folder / _NEXT_LATEST).replace(folder / _LATEST)
     for old in folder.glob("step_*"):
         if old != target:
             shutil.rmtree(old)
