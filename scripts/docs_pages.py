@@ -256,14 +256,15 @@ def outdated_pages(root: Path = ROOT) -> dict[Path, str]:
 
 
 def draw_pictures(root: Path = ROOT) -> None:
-    """Draws the schedule that opens the README: ta01 by the rule SPT/MWKR."""
-    from agents.dispatcher import RuleDispatcher
+    """Draws the schedule that opens the README: ta01 by the pretrained dispatcher."""
+    from agents.checkpoint import load_dispatcher
     from agents.rollout import roll_out
     from envs.job_shop.render import gantt_figure
 
     definition = problem("job_shop")
     (instance,) = definition.benchmarks["taillard"]().select(["ta01"]).instances
-    (outcome,) = roll_out(definition, {}, [instance], RuleDispatcher(definition.rules["spt_mwkr"]))
+    dispatcher = load_dispatcher(root / "checkpoints" / "job_shop" / "default", definition)
+    (outcome,) = roll_out(definition, dispatcher.options, [instance], dispatcher)
     figure = gantt_figure(instance, outcome.solution)
     figure.set_size_inches(10, 4.5)
     with atomic_path(root / "docs" / "images" / "gantt_ta01.png") as temporary:

@@ -144,7 +144,7 @@ def test_a_checkpoint_runs_in_the_builder_it_was_trained_in(tmp_path, monkeypatc
     assert 16 <= next(sampled.run([TWO], 0))[0].decisions <= 32  # one or two of the four have two candidates
     with pytest.raises(UsageError, match="temperature needs samples"):
         build(f"checkpoint:{tmp_path};temperature=2")
-    with pytest.raises(UsageError, match="trained on other observations: interface.nodes.wait is only on one side"):
+    with pytest.raises(UsageError, match=r"trained on other observations: interface\.nodes\.wait is only on one side"):
         build(f"checkpoint:{tmp_path};builder=non_delay;wait=true")
 
 
