@@ -36,6 +36,20 @@ def next_integer(generator: NDArray[np.uint64], lane: int, low: int, high: int) 
     return low + int(np.floor(next_uniform(generator, lane) * (high - low + 1)))
 
 
+@njit(cache=True, inline="always")
+def stream_uniform(key: np.uint64, stream: int, counter: int) -> float:
+    """Returns number ``counter`` of a stream of float64 uniforms on [0, 1) that depends on nothing but its arguments.
+
+    Episodes that share ``key`` share these numbers, whatever was decided in between (common random numbers).
+    """
+    z = key + np.uint64(stream) * _MIX_1 + np.uint64(counter + 1) * _GAMMA
+    z = (z ^ (z >> np.uint64(30))) * _MIX_1
+    z = (z ^ (z >> np.uint64(27))) * _MIX_2
+    z = (z ^ (z >> np.uint64(31))) * _MIX_1
+    z = z ^ (z >> np.uint64(29))
+    return (z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
 def seed_words(seeds: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Turns user seeds (small, consecutive) into well-separated generator words, one word a seed."""
     words = [np.random.SeedSequence(int(seed)).generate_state(1, np.uint64)[0] for seed in seeds]
