@@ -46,20 +46,20 @@ def begin(s: SocState, lanes: NDArray[np.int64], decision: int, remap: bool) -> 
     for lane in lanes:
         s.key[lane] = next_word(s.generator, lane)
         _clear(s, lane)
-        if s.mode[lane] == BLOCKING:
-            for _ in range(s.limit[lane]):
+        if s.episode[lane].mode == BLOCKING:
+            for _ in range(s.episode[lane].limit):
                 _arrive(s, lane)
-            s.next_arrival[lane] = _pause(s, lane)
-        elif s.mode[lane] == OPEN:
-            s.next_arrival[lane] = _pause(s, lane)
+            s.episode[lane].next_arrival = _pause(s, lane)
+        elif s.episode[lane].mode == OPEN:
+            s.episode[lane].next_arrival = _pause(s, lane)
         else:
-            s.next_arrival[lane] = s.arrived[lane, 0]
-        for p in range(s.processors[lane]):
-            s.change_at[lane, p] = _next_change(s, lane, p) if s.failure_gap[lane] > 0.0 else np.inf
+            s.episode[lane].next_arrival = s.job[lane, 0].arrived
+        for p in range(s.episode[lane].processors):
+            s.processor[lane, p].change_at = _next_change(s, lane, p) if s.episode[lane].failure_gap > 0.0 else np.inf
         _admit_waiting(s, lane)
         _advance(s, lane, remap)
         estimate(s, lane, decision)
-        s.first_makespan[lane] = max(s.makespan[lane], 1e-9)
+        s.episode[lane].first_makespan = max(s.episode[lane].makespan, 1e-9)
 
 
 @njit(cache=True)
@@ -82,15 +82,15 @@ def step(
             continue
         offers = s.offer.shape[1]
         if decision == PAIR:
-            processors = s.processors[lane]
+            processors = s.episode[lane].processors
             _map(s, lane, s.offer[lane, action // processors], action % processors)
         elif decision == TWO_STEP:
             if action < offers:
-                s.chosen[lane] = action
+                s.episode[lane].chosen = action
                 estimate(s, lane, decision)
                 continue
-            _map(s, lane, s.offer[lane, s.chosen[lane]], action - offers)
-            s.chosen[lane] = -1
+            _map(s, lane, s.offer[lane, s.episode[lane].chosen], action - offers)
+            s.episode[lane].chosen = -1
         else:
             _map(s, lane, s.offer[lane, action], _earliest_finish(s, lane, action))
         _advance(s, lane, remap)
@@ -99,30 +99,30 @@ def step(
 
 @njit(cache=True)
 def _clear(s: SocState, lane: int) -> None:
-    if s.mode[lane] != STATIC:
-        s.arrived_jobs[lane] = 0
-    s.clock[lane] = 0.0
-    s.done[lane] = False
-    s.pauses[lane] = 0
-    s.admitted_jobs[lane] = 0
-    s.completed_jobs[lane] = 0
-    s.completed[lane] = np.nan
-    s.place_job[lane] = -1
-    s.place_left[lane] = 0
-    s.status[lane] = WAITING
-    s.running[lane] = -1
-    s.queued[lane] = 0
-    s.up[lane] = False
-    for p in range(s.processors[lane]):
-        s.up[lane, p] = True
-    s.changes[lane] = 0
-    s.ready_count[lane] = 0
-    s.offers[lane] = 0
-    s.chosen[lane] = -1
-    s.records[lane] = 0
-    s.latency_sum[lane] = 0.0
-    s.latency_count[lane] = 0
-    s.excess[lane] = 0.0
+    episode = s.episode[lane]
+    if episode.mode != STATIC:
+        episode.arrived_jobs = 0
+    episode.clock = 0.0
+    episode.done = False
+    episode.pauses = 0
+    episode.admitted_jobs = 0
+    episode.completed_jobs = 0
+    episode.ready_count = 0
+    episode.offers = 0
+    episode.chosen = -1
+    episode.records = 0
+    episode.latency_sum = 0.0
+    episode.latency_count = 0
+    episode.excess = 0.0
+    for job in range(s.job.shape[1]):
+        s.job[lane, job].completed = np.inf
+    for place in range(s.place.shape[1]):
+        s.place[lane, place].job = -1
+    for p in range(s.processor.shape[1]):
+        s.processor[lane, p].running = -1
+        s.processor[lane, p].queued = 0
+        s.processor[lane, p].up = p < episode.processors
+        s.processor[lane, p].changes = 0
 
 
 @njit(cache=True)
@@ -133,115 +133,115 @@ def _exponential(s: SocState, lane: int, mean: float, stream: int, counter: int)
 @njit(cache=True)
 def _pause(s: SocState, lane: int) -> float:
     """Draws the next pause between arrivals."""
-    pause = _exponential(s, lane, s.scale[lane], _PAUSES, s.pauses[lane])
-    s.pauses[lane] += 1
-    return np.floor(pause) if s.whole[lane] else pause
+    pause = _exponential(s, lane, s.episode[lane].scale, _PAUSES, s.episode[lane].pauses)
+    s.episode[lane].pauses += 1
+    return np.floor(pause) if s.episode[lane].whole else pause
 
 
 @njit(cache=True)
 def _next_change(s: SocState, lane: int, p: int) -> float:
     """Time until the PE fails, or is repaired."""
-    mean = s.failure_gap[lane] if s.up[lane, p] else s.repair_time[lane]
-    gap = _exponential(s, lane, mean, _FAILURES, p * 1000003 + s.changes[lane, p])
-    s.changes[lane, p] += 1
-    return s.clock[lane] + (np.floor(gap) + 1.0 if s.whole[lane] else gap)
+    mean = s.episode[lane].failure_gap if s.processor[lane, p].up else s.episode[lane].repair_time
+    gap = _exponential(s, lane, mean, _FAILURES, p * 1000003 + s.processor[lane, p].changes)
+    s.processor[lane, p].changes += 1
+    return s.episode[lane].clock + (np.floor(gap) + 1.0 if s.episode[lane].whole else gap)
 
 
 @njit(cache=True)
 def _arrive(s: SocState, lane: int) -> None:
     """Notes a job of a drawn type; beyond the capacity for jobs none arrives."""
-    job = s.arrived_jobs[lane]
-    if job == s.job_type.shape[1]:
+    job = s.episode[lane].arrived_jobs
+    if job == s.job.shape[1]:
         return
     draw = stream_uniform(s.key[lane], _TYPES, job)
     kind = 0
-    while kind < s.types[lane] - 1 and draw >= s.share[lane, kind]:
+    while kind < s.episode[lane].types - 1 and draw >= s.kind[lane, kind].share:
         kind += 1
-    s.job_type[lane, job] = kind
-    s.arrived[lane, job] = s.clock[lane]
-    s.arrived_jobs[lane] += 1
+    s.job[lane, job].type = kind
+    s.job[lane, job].arrived = s.episode[lane].clock
+    s.episode[lane].arrived_jobs += 1
 
 
 @njit(cache=True)
 def _admit_waiting(s: SocState, lane: int) -> None:
     """Gives free places to jobs that have arrived, first come, first served."""
-    while s.admitted_jobs[lane] < s.arrived_jobs[lane]:
-        job = s.admitted_jobs[lane]
-        if s.arrived[lane, job] > s.clock[lane]:
+    while s.episode[lane].admitted_jobs < s.episode[lane].arrived_jobs:
+        job = s.episode[lane].admitted_jobs
+        if s.job[lane, job].arrived > s.episode[lane].clock:
             return
         place = 0
-        while place < s.limit[lane] and s.place_job[lane, place] >= 0:
+        while place < s.episode[lane].limit and s.place[lane, place].job >= 0:
             place += 1
-        if place == s.limit[lane]:
+        if place == s.episode[lane].limit:
             return
         _admit(s, lane, job, place)
 
 
 @njit(cache=True)
 def _admit(s: SocState, lane: int, job: int, place: int) -> None:
-    kind = s.job_type[lane, job]
+    kind = s.job[lane, job].type
     first, last = s.offset[lane, kind], s.offset[lane, kind + 1]
-    s.admitted[lane, job] = s.clock[lane]
-    s.admitted_jobs[lane] += 1
-    s.place_job[lane, place] = job
-    s.place_left[lane, place] = last - first
+    s.job[lane, job].admitted = s.episode[lane].clock
+    s.episode[lane].admitted_jobs += 1
+    s.place[lane, place].job = job
+    s.place[lane, place].left = last - first
     for kernel in range(first, last):
         task = kernel - first
         missing = s.predecessor_from[lane, kernel + 1] - s.predecessor_from[lane, kernel]
-        s.status[lane, place, task] = WAITING
-        s.missing[lane, place, task] = missing
-        s.mapped_to[lane, place, task] = -1
-        s.fetched_to[lane, place, task] = -1
-        s.attempt[lane, place, task] = 0
+        s.task[lane, place, task].status = WAITING
+        s.task[lane, place, task].missing = missing
+        s.task[lane, place, task].mapped_to = -1
+        s.task[lane, place, task].fetched_to = -1
+        s.task[lane, place, task].attempt = 0
         if missing == 0:
             _make_ready(s, lane, place, task)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _make_ready(s: SocState, lane: int, place: int, task: int) -> None:
-    s.status[lane, place, task] = READY
-    s.ready_at[lane, place, task] = s.clock[lane]
-    s.ready[lane, s.ready_count[lane]] = place * s.status.shape[2] + task
-    s.ready_count[lane] += 1
+    s.task[lane, place, task].status = READY
+    s.task[lane, place, task].ready_at = s.episode[lane].clock
+    s.ready[lane, s.episode[lane].ready_count] = place * s.task.shape[2] + task
+    s.episode[lane].ready_count += 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _cut(s: SocState, lane: int, duration: float) -> float:
-    return np.floor(duration) if s.whole[lane] else duration
+    return np.floor(duration) if s.episode[lane].whole else duration
 
 
 @njit(cache=True)
 def _earliest_finish(s: SocState, lane: int, row: int) -> int:
     best = -1
-    for p in range(s.processors[lane]):
-        if np.isfinite(s.pair_finish[lane, row, p]) and (
-            best < 0 or s.pair_finish[lane, row, p] < s.pair_finish[lane, row, best]
+    for p in range(s.episode[lane].processors):
+        if np.isfinite(s.pair[lane, row, p].finish) and (
+            best < 0 or s.pair[lane, row, p].finish < s.pair[lane, row, best].finish
         ):
             best = p
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _map(s: SocState, lane: int, cell: int, p: int) -> None:
     """Moves a ready task into the queue of PE ``p``; its estimates must stand in the row of `offer`."""
-    tasks = s.status.shape[2]
+    tasks = s.task.shape[2]
     place, task = cell // tasks, cell % tasks
     row = 0
     while s.offer[lane, row] != cell:
         row += 1
-    count, at = s.ready_count[lane], 0
+    count, at = s.episode[lane].ready_count, 0
     while s.ready[lane, at] != cell:
         at += 1
     for i in range(at, count - 1):
         s.ready[lane, i] = s.ready[lane, i + 1]
-    s.ready_count[lane] = count - 1
-    s.status[lane, place, task] = MAPPED
-    s.mapped_at[lane, place, task] = s.clock[lane]
-    s.mapped_to[lane, place, task] = p
-    s.data_at[lane, place, task] = s.pair_data[lane, row, p]
-    s.fetched_to[lane, place, task] = p
-    s.queue[lane, p, s.queued[lane, p]] = cell
-    s.queued[lane, p] += 1
+    s.episode[lane].ready_count = count - 1
+    s.task[lane, place, task].status = MAPPED
+    s.task[lane, place, task].mapped_at = s.episode[lane].clock
+    s.task[lane, place, task].mapped_to = p
+    s.task[lane, place, task].data_at = s.pair[lane, row, p].data
+    s.task[lane, place, task].fetched_to = p
+    s.queue[lane, p, s.processor[lane, p].queued] = cell
+    s.processor[lane, p].queued += 1
 
 
 @njit(cache=True)
@@ -250,227 +250,232 @@ def _advance(s: SocState, lane: int, remap: bool) -> None:
     while True:
         _start_tasks(s, lane)
         _offer(s, lane)
-        if s.offers[lane] > 0:
+        if s.episode[lane].offers > 0:
             return
-        if s.mode[lane] == STATIC and s.completed_jobs[lane] == s.arrived_jobs[lane]:
-            s.done[lane] = True
+        if s.episode[lane].mode == STATIC and s.episode[lane].completed_jobs == s.episode[lane].arrived_jobs:
+            s.episode[lane].done = True
             return
         following = _next_event(s, lane)
-        if following > s.window[lane]:
-            s.clock[lane] = s.window[lane]
-            s.done[lane] = True
+        if following > s.episode[lane].window:
+            s.episode[lane].clock = s.episode[lane].window
+            s.episode[lane].done = True
             return
-        s.clock[lane] = following
+        s.episode[lane].clock = following
         happened = _happen(s, lane)
         if remap and happened:
             _take_back(s, lane)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _offer(s: SocState, lane: int) -> None:
     """Lists the first ready tasks that some working PE can run."""
-    tasks = s.status.shape[2]
+    tasks = s.task.shape[2]
     count = 0
-    for i in range(s.ready_count[lane]):
+    for i in range(s.episode[lane].ready_count):
         if count == s.offer.shape[1]:
             break
         cell = s.ready[lane, i]
-        kind = s.job_type[lane, s.place_job[lane, cell // tasks]]
+        kind = s.job[lane, s.place[lane, cell // tasks].job].type
         kernel = s.offset[lane, kind] + cell % tasks
-        for p in range(s.processors[lane]):
-            if s.up[lane, p] and np.isfinite(s.time[lane, kernel, p]):
+        for p in range(s.episode[lane].processors):
+            if s.processor[lane, p].up and np.isfinite(s.time[lane, kernel, p]):
                 s.offer[lane, count] = cell
                 count += 1
                 break
-    s.offers[lane] = count
+    s.episode[lane].offers = count
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _start_tasks(s: SocState, lane: int) -> None:
     """On every free PE, starts the first task of its queue whose data is there."""
-    tasks = s.status.shape[2]
-    for p in range(s.processors[lane]):
-        if s.running[lane, p] >= 0 or not s.up[lane, p]:
+    tasks = s.task.shape[2]
+    for p in range(s.episode[lane].processors):
+        if s.processor[lane, p].running >= 0 or not s.processor[lane, p].up:
             continue
-        for i in range(s.queued[lane, p]):
+        for i in range(s.processor[lane, p].queued):
             cell = s.queue[lane, p, i]
-            if s.data_at[lane, cell // tasks, cell % tasks] <= s.clock[lane]:
-                for k in range(i, s.queued[lane, p] - 1):
+            if s.task[lane, cell // tasks, cell % tasks].data_at <= s.episode[lane].clock:
+                for k in range(i, s.processor[lane, p].queued - 1):
                     s.queue[lane, p, k] = s.queue[lane, p, k + 1]
-                s.queued[lane, p] -= 1
+                s.processor[lane, p].queued -= 1
                 _start(s, lane, p, cell)
                 break
 
 
 @njit(cache=True)
 def _start(s: SocState, lane: int, p: int, cell: int) -> None:
-    tasks = s.status.shape[2]
+    tasks = s.task.shape[2]
     place, task = cell // tasks, cell % tasks
-    job = s.place_job[lane, place]
-    kernel = s.offset[lane, s.job_type[lane, job]] + task
+    job = s.place[lane, place].job
+    kernel = s.offset[lane, s.job[lane, job].type] + task
     mean = s.time[lane, kernel, p]
-    duration = _duration(s, lane, mean, job, task, s.attempt[lane, place, task])
-    s.attempt[lane, place, task] += 1
-    s.status[lane, place, task] = RUNNING
-    s.running[lane, p] = cell
-    s.running_end[lane, p] = s.clock[lane] + duration
-    s.running_expected[lane, p] = s.clock[lane] + mean
-    record = s.records[lane]
-    if record == s.record_job.shape[1]:
+    duration = _duration(s, lane, mean, job, task, s.task[lane, place, task].attempt)
+    s.task[lane, place, task].attempt += 1
+    s.task[lane, place, task].status = RUNNING
+    s.processor[lane, p].running = cell
+    s.processor[lane, p].running_end = s.episode[lane].clock + duration
+    s.processor[lane, p].running_expected = s.episode[lane].clock + mean
+    record = s.episode[lane].records
+    if record == s.record.shape[1]:
         raise RuntimeError("more runs of tasks than max_runs of the environment allows for")
-    s.running_record[lane, p] = record
-    s.record_job[lane, record] = job
-    s.record_task[lane, record] = task
-    s.record_processor[lane, record] = p
-    s.record_mapped[lane, record] = s.mapped_at[lane, place, task]
-    s.record_start[lane, record] = s.clock[lane]
-    s.record_end[lane, record] = s.clock[lane] + duration
-    s.record_lost[lane, record] = False
-    s.records[lane] += 1
+    s.processor[lane, p].running_record = record
+    s.record[lane, record].job = job
+    s.record[lane, record].task = task
+    s.record[lane, record].processor = p
+    s.record[lane, record].mapped = s.task[lane, place, task].mapped_at
+    s.record[lane, record].start = s.episode[lane].clock
+    s.record[lane, record].end = s.episode[lane].clock + duration
+    s.record[lane, record].lost = False
+    s.episode[lane].records += 1
 
 
 @njit(cache=True)
 def _duration(s: SocState, lane: int, mean: float, job: int, task: int, attempt: int) -> float:
     """Draws a task's duration: normal around its mean (Box and Muller's method)."""
-    if s.noise[lane] == 0.0 or mean == 0.0:
+    if s.episode[lane].noise == 0.0 or mean == 0.0:
         return mean
     counter = ((job * _TASKS_OF_A_JOB + task) * _ATTEMPTS + attempt % _ATTEMPTS) * 2
     radius = np.sqrt(-2.0 * np.log(1.0 - stream_uniform(s.key[lane], _DURATIONS, counter)))
     angle = 2.0 * np.pi * stream_uniform(s.key[lane], _DURATIONS, counter + 1)
-    drawn = mean * (1.0 + s.noise[lane] * radius * np.cos(angle))
-    return max(np.rint(drawn), 1.0) if s.whole[lane] else max(drawn, 0.01 * mean)
+    drawn = mean * (1.0 + s.episode[lane].noise * radius * np.cos(angle))
+    return max(np.rint(drawn), 1.0) if s.episode[lane].whole else max(drawn, 0.01 * mean)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _next_event(s: SocState, lane: int) -> float:
-    following = s.next_arrival[lane]
-    tasks = s.status.shape[2]
-    for p in range(s.processors[lane]):
-        following = min(following, s.change_at[lane, p])
-        if s.running[lane, p] >= 0:
-            following = min(following, s.running_end[lane, p])
-        elif s.up[lane, p]:
-            for i in range(s.queued[lane, p]):
+    following = s.episode[lane].next_arrival
+    tasks = s.task.shape[2]
+    for p in range(s.episode[lane].processors):
+        following = min(following, s.processor[lane, p].change_at)
+        if s.processor[lane, p].running >= 0:
+            following = min(following, s.processor[lane, p].running_end)
+        elif s.processor[lane, p].up:
+            for i in range(s.processor[lane, p].queued):
                 cell = s.queue[lane, p, i]
-                following = min(following, s.data_at[lane, cell // tasks, cell % tasks])
-    if s.shared[lane]:
-        for place in range(s.limit[lane]):
-            if s.place_job[lane, place] >= 0:
+                following = min(following, s.task[lane, cell // tasks, cell % tasks].data_at)
+    if s.episode[lane].shared:
+        for place in range(s.episode[lane].limit):
+            if s.place[lane, place].job >= 0:
                 for task in range(_tasks_of(s, lane, place)):
-                    if s.status[lane, place, task] == STAGED:
-                        following = min(following, s.ready_at[lane, place, task])
+                    if s.task[lane, place, task].status == STAGED:
+                        following = min(following, s.task[lane, place, task].ready_at)
     return following
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _tasks_of(s: SocState, lane: int, place: int) -> int:
-    kind = s.job_type[lane, s.place_job[lane, place]]
+    kind = s.job[lane, s.place[lane, place].job].type
     return s.offset[lane, kind + 1] - s.offset[lane, kind]
 
 
 @njit(cache=True)
 def _happen(s: SocState, lane: int) -> bool:
     """Lets happen what happens now; tells whether that was more than the arrival of data."""
-    now = s.clock[lane]
+    now = s.episode[lane].clock
     happened = False
-    for p in range(s.processors[lane]):
-        if s.running[lane, p] >= 0 and s.running_end[lane, p] <= now:
+    for p in range(s.episode[lane].processors):
+        if s.processor[lane, p].running >= 0 and s.processor[lane, p].running_end <= now:
             _end(s, lane, p)
             happened = True
-    for p in range(s.processors[lane]):
-        if s.change_at[lane, p] <= now:
+    for p in range(s.episode[lane].processors):
+        if s.processor[lane, p].change_at <= now:
             _change(s, lane, p)
             happened = True
-    if s.shared[lane]:
+    if s.episode[lane].shared:
         happened = _unstage(s, lane) or happened
-    admitted = s.admitted_jobs[lane]
-    if s.mode[lane] == STATIC:
+    admitted = s.episode[lane].admitted_jobs
+    if s.episode[lane].mode == STATIC:
         _admit_waiting(s, lane)
-        waiting = s.admitted_jobs[lane]
-        s.next_arrival[lane] = s.arrived[lane, waiting] if waiting < s.arrived_jobs[lane] else np.inf
+        waiting = s.episode[lane].admitted_jobs
+        s.episode[lane].next_arrival = (
+            s.job[lane, waiting].arrived if waiting < s.episode[lane].arrived_jobs else np.inf
+        )
     else:
         _stream(s, lane)
-    return happened or s.admitted_jobs[lane] > admitted
+    return happened or s.episode[lane].admitted_jobs > admitted
 
 
 @njit(cache=True)
 def _stream(s: SocState, lane: int) -> None:
     """Arrivals of a stream up to now."""
-    while s.next_arrival[lane] <= s.clock[lane]:
-        if s.mode[lane] == OPEN:
+    while s.episode[lane].next_arrival <= s.episode[lane].clock:
+        if s.episode[lane].mode == OPEN:
             _arrive(s, lane)
-            s.next_arrival[lane] += _pause(s, lane)
+            s.episode[lane].next_arrival += _pause(s, lane)
             continue
-        free = s.admitted_jobs[lane] - s.completed_jobs[lane] < s.limit[lane]
+        free = s.episode[lane].admitted_jobs - s.episode[lane].completed_jobs < s.episode[lane].limit
         if free:
             _arrive(s, lane)
             _admit_waiting(s, lane)
-        s.next_arrival[lane] += _pause(s, lane) + (0.0 if free else 1.0)
+        s.episode[lane].next_arrival += _pause(s, lane) + (0.0 if free else 1.0)
     _admit_waiting(s, lane)
 
 
 @njit(cache=True)
 def _end(s: SocState, lane: int, p: int) -> None:
     """Ends the task that runs on a PE."""
-    tasks = s.status.shape[2]
-    cell = s.running[lane, p]
+    tasks = s.task.shape[2]
+    cell = s.processor[lane, p].running
     place, task = cell // tasks, cell % tasks
-    s.running[lane, p] = -1
-    s.status[lane, place, task] = DONE
-    s.end_at[lane, place, task] = s.clock[lane]
-    s.place_left[lane, place] -= 1
-    job = s.place_job[lane, place]
-    if s.place_left[lane, place] == 0:
+    s.processor[lane, p].running = -1
+    s.task[lane, place, task].status = DONE
+    s.task[lane, place, task].end_at = s.episode[lane].clock
+    s.place[lane, place].left -= 1
+    job = s.place[lane, place].job
+    if s.place[lane, place].left == 0:
         _complete(s, lane, place, job)
         return
-    first = s.offset[lane, s.job_type[lane, job]]
+    first = s.offset[lane, s.job[lane, job].type]
     kernel = first + task
     for i in range(s.successor_from[lane, kernel], s.successor_from[lane, kernel + 1]):
         following = s.successor[lane, i] - first
-        s.missing[lane, place, following] -= 1
-        if s.missing[lane, place, following] == 0:
+        s.task[lane, place, following].missing -= 1
+        if s.task[lane, place, following].missing == 0:
             _release(s, lane, place, following)
 
 
 @njit(cache=True)
 def _complete(s: SocState, lane: int, place: int, job: int) -> None:
-    s.completed[lane, job] = s.clock[lane]
-    s.completed_jobs[lane] += 1
-    s.place_job[lane, place] = -1
-    latency = s.clock[lane] - s.arrived[lane, job]
-    s.excess[lane] += latency - s.length[lane, s.job_type[lane, job]]
-    if s.admitted[lane, job] >= s.warm_up[lane]:
-        s.latency_sum[lane] += latency
-        s.latency_count[lane] += 1
+    s.job[lane, job].completed = s.episode[lane].clock
+    s.episode[lane].completed_jobs += 1
+    s.place[lane, place].job = -1
+    latency = s.episode[lane].clock - s.job[lane, job].arrived
+    s.episode[lane].excess += latency - s.kind[lane, s.job[lane, job].type].length
+    if s.job[lane, job].admitted >= s.episode[lane].warm_up:
+        s.episode[lane].latency_sum += latency
+        s.episode[lane].latency_count += 1
 
 
 @njit(cache=True)
 def _release(s: SocState, lane: int, place: int, task: int) -> None:
     """A task whose predecessors are done is ready, at once or, with a shared memory, when their data lies there."""
-    if not s.shared[lane]:
+    if not s.episode[lane].shared:
         _make_ready(s, lane, place, task)
         return
-    first = s.offset[lane, s.job_type[lane, s.place_job[lane, place]]]
-    there = s.clock[lane]
+    first = s.offset[lane, s.job[lane, s.place[lane, place].job].type]
+    there = s.episode[lane].clock
     for i in range(s.predecessor_from[lane, first + task], s.predecessor_from[lane, first + task + 1]):
         before = s.predecessor[lane, i] - first
-        sender = s.mapped_to[lane, place, before]
-        transfer = _cut(s, lane, s.volume[lane, i] / s.memory[lane, sender])
-        there = max(there, s.end_at[lane, place, before] + transfer)
-    if there <= s.clock[lane]:
+        sender = s.task[lane, place, before].mapped_to
+        transfer = _cut(s, lane, s.volume[lane, i] / s.processor[lane, sender].memory)
+        there = max(there, s.task[lane, place, before].end_at + transfer)
+    if there <= s.episode[lane].clock:
         _make_ready(s, lane, place, task)
     else:
-        s.status[lane, place, task] = STAGED
-        s.ready_at[lane, place, task] = there
+        s.task[lane, place, task].status = STAGED
+        s.task[lane, place, task].ready_at = there
 
 
 @njit(cache=True)
 def _unstage(s: SocState, lane: int) -> bool:
     happened = False
-    for place in range(s.limit[lane]):
-        if s.place_job[lane, place] >= 0:
+    for place in range(s.episode[lane].limit):
+        if s.place[lane, place].job >= 0:
             for task in range(_tasks_of(s, lane, place)):
-                if s.status[lane, place, task] == STAGED and s.ready_at[lane, place, task] <= s.clock[lane]:
+                if (
+                    s.task[lane, place, task].status == STAGED
+                    and s.task[lane, place, task].ready_at <= s.episode[lane].clock
+                ):
                     _make_ready(s, lane, place, task)
                     happened = True
     return happened
@@ -479,38 +484,38 @@ def _unstage(s: SocState, lane: int) -> bool:
 @njit(cache=True)
 def _change(s: SocState, lane: int, p: int) -> None:
     """A PE fails, and loses what it runs and what waits for it; or it is repaired."""
-    tasks = s.status.shape[2]
-    if s.up[lane, p]:
-        cell = s.running[lane, p]
+    tasks = s.task.shape[2]
+    if s.processor[lane, p].up:
+        cell = s.processor[lane, p].running
         if cell >= 0:
-            record = s.running_record[lane, p]
-            s.record_end[lane, record] = s.clock[lane]
-            s.record_lost[lane, record] = True
-            s.running[lane, p] = -1
+            record = s.processor[lane, p].running_record
+            s.record[lane, record].end = s.episode[lane].clock
+            s.record[lane, record].lost = True
+            s.processor[lane, p].running = -1
             _make_ready(s, lane, cell // tasks, cell % tasks)
-        for i in range(s.queued[lane, p]):
+        for i in range(s.processor[lane, p].queued):
             cell = s.queue[lane, p, i]
             _make_ready(s, lane, cell // tasks, cell % tasks)
-        s.queued[lane, p] = 0
-    s.up[lane, p] = not s.up[lane, p]
-    s.change_at[lane, p] = _next_change(s, lane, p)
+        s.processor[lane, p].queued = 0
+    s.processor[lane, p].up = not s.processor[lane, p].up
+    s.processor[lane, p].change_at = _next_change(s, lane, p)
 
 
 @njit(cache=True)
 def _take_back(s: SocState, lane: int) -> None:
     """Makes every mapped task that has not started ready again, before those that have just become ready."""
-    tasks = s.status.shape[2]
+    tasks = s.task.shape[2]
     taken = 0
-    for p in range(s.processors[lane]):
-        taken += s.queued[lane, p]
-    for i in range(s.ready_count[lane] - 1, -1, -1):
+    for p in range(s.episode[lane].processors):
+        taken += s.processor[lane, p].queued
+    for i in range(s.episode[lane].ready_count - 1, -1, -1):
         s.ready[lane, i + taken] = s.ready[lane, i]
     at = 0
-    for p in range(s.processors[lane]):
-        for i in range(s.queued[lane, p]):
+    for p in range(s.episode[lane].processors):
+        for i in range(s.processor[lane, p].queued):
             cell = s.queue[lane, p, i]
-            s.status[lane, cell // tasks, cell % tasks] = READY
+            s.task[lane, cell // tasks, cell % tasks].status = READY
             s.ready[lane, at] = cell
             at += 1
-        s.queued[lane, p] = 0
-    s.ready_count[lane] += taken
+        s.processor[lane, p].queued = 0
+    s.episode[lane].ready_count += taken

@@ -183,54 +183,61 @@ class SocDag(Problem[SocState, SocInstance, Trace]):
 
     def finished(self, state: SocState) -> NDArray[np.bool_]:
         """Returns the flags of lanes whose static jobs are completed or whose window is over."""
-        return state.done.copy()
+        return state.episode["done"].copy()
 
     def objective(self, state: SocState) -> Floats:
         """Returns the expected makespan or the mean latency so far, in the time unit of the instance."""
-        none = np.where(np.isfinite(state.window), state.window, state.makespan)
-        latency = np.where(state.latency_count > 0, state.latency_sum / np.maximum(state.latency_count, 1), none)
-        return np.where(state.latency_objective, latency, state.makespan)
+        none = np.where(np.isfinite(state.episode["window"]), state.episode["window"], state.episode["makespan"])
+        latency = np.where(
+            state.episode["latency_count"] > 0,
+            state.episode["latency_sum"] / np.maximum(state.episode["latency_count"], 1),
+            none,
+        )
+        return np.where(state.episode["latency_objective"], latency, state.episode["makespan"])
 
     def potential(self, state: SocState) -> Floats:
         """Returns the quantity whose decrease is rewarded, see the option ``reward``."""
         if self.config.reward == "objective":
             return self.objective(state)
         if self.config.reward == "completion_bonus":
-            return _STEP_COST * state.clock - _COMPLETION_BONUS * state.completed_jobs
-        excess = np.empty(len(state.clock))
+            return _STEP_COST * state.episode["clock"] - _COMPLETION_BONUS * state.episode["completed_jobs"]
+        excess = np.empty(len(state.episode["clock"]))
         expected_excesses(state, excess)
-        return np.where(state.latency_objective, excess, state.makespan)
+        return np.where(state.episode["latency_objective"], excess, state.episode["makespan"])
 
     def reward_unit(self, state: SocState) -> Floats:
         """Returns the first expected makespan or the mean least latency of a job; 1 for "completion_bonus"."""
         if self.config.reward == "completion_bonus":
-            return np.ones(len(state.clock))
-        return np.where(state.latency_objective, state.typical_length, state.first_makespan)
+            return np.ones(len(state.episode["clock"]))
+        return np.where(
+            state.episode["latency_objective"], state.episode["typical_length"], state.episode["first_makespan"]
+        )
 
     def clock(self, state: SocState) -> Floats:
         """Returns the simulated times."""
-        return state.clock.copy()
+        return state.episode["clock"].copy()
 
     def instance(self, state: SocState, lane: int) -> SocInstance:
         """Returns the instance that ``lane`` is running."""
-        label = int(state.label[lane])
+        label = int(state.episode["label"][lane])
         return self._named[label] if label >= 0 else read_tables(state, lane, "drawn")
 
     def solution(self, state: SocState, lane: int) -> Trace:
         """Returns what ``lane`` has run so far."""
-        jobs, runs = int(state.admitted_jobs[lane]), int(state.records[lane])
+        jobs, runs = int(state.episode["admitted_jobs"][lane]), int(state.episode["records"][lane])
+        completed = state.job["completed"][lane, :jobs]
         return Trace(
-            job_type=state.job_type[lane, :jobs].astype(np.int64),
-            arrived=state.arrived[lane, :jobs].copy(),
-            admitted=state.admitted[lane, :jobs].copy(),
-            completed=state.completed[lane, :jobs].copy(),
-            job=state.record_job[lane, :runs].astype(np.int64),
-            task=state.record_task[lane, :runs].astype(np.int64),
-            processor=state.record_processor[lane, :runs].astype(np.int64),
-            mapped=state.record_mapped[lane, :runs].copy(),
-            start=state.record_start[lane, :runs].copy(),
-            end=state.record_end[lane, :runs].copy(),
-            lost=state.record_lost[lane, :runs].copy(),
+            job_type=state.job["type"][lane, :jobs].astype(np.int64),
+            arrived=state.job["arrived"][lane, :jobs].copy(),
+            admitted=state.job["admitted"][lane, :jobs].copy(),
+            completed=np.where(np.isinf(completed), np.nan, completed),
+            job=state.record["job"][lane, :runs].astype(np.int64),
+            task=state.record["task"][lane, :runs].astype(np.int64),
+            processor=state.record["processor"][lane, :runs].astype(np.int64),
+            mapped=state.record["mapped"][lane, :runs].copy(),
+            start=state.record["start"][lane, :runs].copy(),
+            end=state.record["end"][lane, :runs].copy(),
+            lost=state.record["lost"][lane, :runs].copy(),
         )
 
     def render(self, state: SocState, lane: int, mode: str) -> Any:
@@ -242,7 +249,7 @@ class SocDag(Problem[SocState, SocInstance, Trace]):
 
     def _load(self, state: SocState, lane: int, label: int, instance: SocInstance, tables: Tables) -> None:
         load_tables(state, lane, instance, tables)
-        state.label[lane] = label
+        state.episode["label"][lane] = label
 
 
 def fit(instances: Sequence[SocInstance]) -> dict[str, Any]:

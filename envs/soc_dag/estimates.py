@@ -19,138 +19,138 @@ def estimate(s: SocState, lane: int, decision: int) -> None:
     _write_mask(s, lane, decision)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def expected_times(s: SocState, lane: int) -> None:
     """Writes when PEs are expected to be free and jobs to end, and what follows for the objective."""
-    now, tasks = s.clock[lane], s.status.shape[2]
-    for place in range(s.limit[lane]):
-        s.place_finish[lane, place] = now
-    for p in range(s.processors[lane]):
+    now, tasks = s.episode[lane].clock, s.task.shape[2]
+    for place in range(s.episode[lane].limit):
+        s.place[lane, place].finish = now
+    for p in range(s.episode[lane].processors):
         free = now
-        cell = s.running[lane, p]
+        cell = s.processor[lane, p].running
         if cell >= 0:
-            free = max(s.running_expected[lane, p], now)
+            free = max(s.processor[lane, p].running_expected, now)
             _expect_end(s, lane, cell, free, False)
-        for i in range(s.queued[lane, p]):
+        for i in range(s.processor[lane, p].queued):
             cell = s.queue[lane, p, i]
             place, task = cell // tasks, cell % tasks
-            kernel = s.offset[lane, s.job_type[lane, s.place_job[lane, place]]] + task
-            free = max(free, s.data_at[lane, place, task]) + s.time[lane, kernel, p]
+            kernel = s.offset[lane, s.job[lane, s.place[lane, place].job].type] + task
+            free = max(free, s.task[lane, place, task].data_at) + s.time[lane, kernel, p]
             _expect_end(s, lane, cell, free, False)
-        s.available[lane, p] = free
-    for i in range(s.ready_count[lane]):
+        s.processor[lane, p].available = free
+    for i in range(s.episode[lane].ready_count):
         _expect_end(s, lane, s.ready[lane, i], now, True)
-    if s.shared[lane]:
-        for place in range(s.limit[lane]):
-            if s.place_job[lane, place] >= 0:
+    if s.episode[lane].shared:
+        for place in range(s.episode[lane].limit):
+            if s.place[lane, place].job >= 0:
                 for task in range(tasks):
-                    if s.status[lane, place, task] == STAGED:
-                        _expect_end(s, lane, place * tasks + task, s.ready_at[lane, place, task], True)
+                    if s.task[lane, place, task].status == STAGED:
+                        _expect_end(s, lane, place * tasks + task, s.task[lane, place, task].ready_at, True)
     _sum_up(s, lane)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _expect_end(s: SocState, lane: int, cell: int, time: float, start: bool) -> None:
     """Notes that a task is expected to end at ``time``, or to start then at the earliest."""
-    tasks = s.status.shape[2]
+    tasks = s.task.shape[2]
     place = cell // tasks
-    kernel = s.offset[lane, s.job_type[lane, s.place_job[lane, place]]] + cell % tasks
-    after = s.tail[lane, kernel] - (0.0 if start else s.least[lane, kernel])
-    s.place_finish[lane, place] = max(s.place_finish[lane, place], time + after)
+    kernel = s.offset[lane, s.job[lane, s.place[lane, place].job].type] + cell % tasks
+    after = s.kernel[lane, kernel].tail - (0.0 if start else s.kernel[lane, kernel].least)
+    s.place[lane, place].finish = max(s.place[lane, place].finish, time + after)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _sum_up(s: SocState, lane: int) -> None:
     """Writes the expected makespan of a static instance."""
-    if s.mode[lane] != STATIC:
+    if s.episode[lane].mode != STATIC:
         return
     makespan = 0.0
-    for job in range(s.arrived_jobs[lane]):
-        if job >= s.admitted_jobs[lane]:
-            makespan = max(makespan, s.arrived[lane, job] + s.length[lane, s.job_type[lane, job]])
-        elif not np.isnan(s.completed[lane, job]):
-            makespan = max(makespan, s.completed[lane, job])
-    for place in range(s.limit[lane]):
-        if s.place_job[lane, place] >= 0:
-            makespan = max(makespan, s.place_finish[lane, place])
-    s.makespan[lane] = makespan
+    for job in range(s.episode[lane].arrived_jobs):
+        if job >= s.episode[lane].admitted_jobs:
+            makespan = max(makespan, s.job[lane, job].arrived + s.kind[lane, s.job[lane, job].type].length)
+        elif s.job[lane, job].completed < np.inf:
+            makespan = max(makespan, s.job[lane, job].completed)
+    for place in range(s.episode[lane].limit):
+        if s.place[lane, place].job >= 0:
+            makespan = max(makespan, s.place[lane, place].finish)
+    s.episode[lane].makespan = makespan
 
 
 @njit(cache=True)
 def expected_excess(s: SocState, lane: int) -> float:
     """Latency above the least one of completed jobs, plus that expected of the jobs in the system."""
-    total = s.excess[lane]
-    for place in range(s.limit[lane]):
-        job = s.place_job[lane, place]
+    total = s.episode[lane].excess
+    for place in range(s.episode[lane].limit):
+        job = s.place[lane, place].job
         if job >= 0:
-            latency = s.place_finish[lane, place] - s.arrived[lane, job]
-            total += latency - s.length[lane, s.job_type[lane, job]]
+            latency = s.place[lane, place].finish - s.job[lane, job].arrived
+            total += latency - s.kind[lane, s.job[lane, job].type].length
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _expect_pairs(s: SocState, lane: int) -> None:
-    tasks = s.status.shape[2]
-    for row in range(s.offers[lane]):
+    tasks = s.task.shape[2]
+    for row in range(s.episode[lane].offers):
         cell = s.offer[lane, row]
         place, task = cell // tasks, cell % tasks
-        first = s.offset[lane, s.job_type[lane, s.place_job[lane, place]]]
-        for p in range(s.processors[lane]):
+        first = s.offset[lane, s.job[lane, s.place[lane, place].job].type]
+        for p in range(s.episode[lane].processors):
             time = s.time[lane, first + task, p]
-            if not s.up[lane, p] or not np.isfinite(time):
-                s.pair_data[lane, row, p] = np.inf
-                s.pair_start[lane, row, p] = np.inf
-                s.pair_finish[lane, row, p] = np.inf
+            if not s.processor[lane, p].up or not np.isfinite(time):
+                s.pair[lane, row, p].data = np.inf
+                s.pair[lane, row, p].start = np.inf
+                s.pair[lane, row, p].finish = np.inf
                 continue
             data = _data_arrival(s, lane, place, task, first, p)
-            start = max(data, s.available[lane, p])
-            s.pair_data[lane, row, p] = data
-            s.pair_start[lane, row, p] = start
-            s.pair_finish[lane, row, p] = start + time
+            start = max(data, s.processor[lane, p].available)
+            s.pair[lane, row, p].data = data
+            s.pair[lane, row, p].start = start
+            s.pair[lane, row, p].finish = start + time
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _data_arrival(s: SocState, lane: int, place: int, task: int, first: int, p: int) -> float:
     """When the data of a ready task is on PE ``p`` if it is mapped there now."""
-    now = s.clock[lane]
-    fetched = s.fetched_to[lane, place, task]
+    now = s.episode[lane].clock
+    fetched = s.task[lane, place, task].fetched_to
     if fetched == p:
-        return max(now, s.data_at[lane, place, task])
+        return max(now, s.task[lane, place, task].data_at)
     data = now
     kernel = first + task
     for i in range(s.predecessor_from[lane, kernel], s.predecessor_from[lane, kernel + 1]):
         before = s.predecessor[lane, i] - first
-        sender = s.mapped_to[lane, place, before]
-        sent = s.end_at[lane, place, before] if fetched < 0 else now
-        if s.shared[lane]:
+        sender = s.task[lane, place, before].mapped_to
+        sent = s.task[lane, place, before].end_at if fetched < 0 else now
+        if s.episode[lane].shared:
             sent = now
-            transfer = s.volume[lane, i] / s.memory[lane, p]
+            transfer = s.volume[lane, i] / s.processor[lane, p].memory
         elif sender == p:
             continue
         else:
             transfer = s.latency[lane, sender, p] + s.volume[lane, i] / s.bandwidth[lane, sender, p]
-        if s.whole[lane]:
+        if s.episode[lane].whole:
             transfer = np.floor(transfer)
         data = max(data, sent + transfer)
     return data
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _write_mask(s: SocState, lane: int, decision: int) -> None:
     s.mask[lane] = False
-    if s.done[lane]:
+    if s.episode[lane].done:
         return
     offers = s.offer.shape[1]
-    processors = s.processors[lane]
+    processors = s.episode[lane].processors
     if decision == PAIR:
-        for row in range(s.offers[lane]):
+        for row in range(s.episode[lane].offers):
             for p in range(processors):
-                s.mask[lane, row * processors + p] = np.isfinite(s.pair_finish[lane, row, p])
-    elif decision == TWO_STEP and s.chosen[lane] >= 0:
+                s.mask[lane, row * processors + p] = np.isfinite(s.pair[lane, row, p].finish)
+    elif decision == TWO_STEP and s.episode[lane].chosen >= 0:
         for p in range(processors):
-            s.mask[lane, offers + p] = np.isfinite(s.pair_finish[lane, s.chosen[lane], p])
+            s.mask[lane, offers + p] = np.isfinite(s.pair[lane, s.episode[lane].chosen, p].finish)
     else:
-        for row in range(s.offers[lane]):
+        for row in range(s.episode[lane].offers):
             s.mask[lane, row] = True
 
 

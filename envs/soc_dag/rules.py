@@ -42,8 +42,8 @@ class Offers:
         """Gathers the rows of the offered tasks."""
         kernel = np.zeros(state.offer.shape, np.int64)
         _offered_kernels(state, kernel)
-        unit, now = state.unit[:, None, None], state.clock[:, None, None]
-        legal = np.isfinite(state.pair_finish)
+        unit, now = state.episode["unit"][:, None, None], state.episode["clock"][:, None, None]
+        legal = np.isfinite(state.pair["finish"])
 
         def relative(times: Floats, origin: Floats | float) -> Floats:
             return (np.where(legal, times, _FAR) - origin) / unit
@@ -53,23 +53,30 @@ class Offers:
             return chosen
 
         self.time = relative(np.take_along_axis(state.time, kernel[:, :, None], axis=1), 0.0)
-        self.start = relative(state.pair_start, now)
-        self.finish = relative(state.pair_finish, now)
+        self.start = relative(state.pair["start"], now)
+        self.finish = relative(state.pair["finish"], now)
         self.optimistic = np.take_along_axis(state.optimistic, kernel[:, :, None], axis=1) / unit
         self.least, self.mean, self.rank, self.level, self.tail = (
-            of_task(values) for values in (state.least, state.mean, state.rank, state.level, state.tail)
+            of_task(values)
+            for values in (
+                state.kernel["least"],
+                state.kernel["mean"],
+                state.kernel["rank"],
+                state.kernel["level"],
+                state.kernel["tail"],
+            )
         )
         self.order = np.arange(kernel.shape[1], dtype=np.float64)[None, :, None]
-        self.free = (state.available[:, None, :] - now) / unit
+        self.free = (state.processor["available"][:, None, :] - now) / unit
 
 
 @njit(cache=True)
 def _offered_kernels(s: SocState, out: NDArray[np.int64]) -> None:
-    tasks = s.status.shape[2]
+    tasks = s.task.shape[2]
     for lane in range(len(out)):
-        for row in range(s.offers[lane]):
+        for row in range(s.episode[lane].offers):
             cell = s.offer[lane, row]
-            kind = s.job_type[lane, s.place_job[lane, cell // tasks]]
+            kind = s.job[lane, s.place[lane, cell // tasks].job].type
             out[lane, row] = s.offset[lane, kind] + cell % tasks
 
 
@@ -78,24 +85,24 @@ def _lay_out(s: SocState, values: Floats, out: Floats) -> None:
     """Turns values of pairs into priorities of actions."""
     offers = s.offer.shape[1]
     for lane in range(len(out)):
-        processors = s.processors[lane]
-        for row in range(s.offers[lane]):
+        processors = s.episode[lane].processors
+        for row in range(s.episode[lane].offers):
             least = values[lane, row, 0]
             for p in range(processors):
                 least = min(least, values[lane, row, p])
-                if s.decision[lane] == PAIR:
+                if s.episode[lane].decision == PAIR:
                     out[lane, row * processors + p] = values[lane, row, p]
-            if s.decision[lane] != PAIR:
+            if s.episode[lane].decision != PAIR:
                 out[lane, row] = least
-        if s.decision[lane] != PAIR and s.decision[lane] != TASK and s.chosen[lane] >= 0:
+        if s.episode[lane].decision != PAIR and s.episode[lane].decision != TASK and s.episode[lane].chosen >= 0:
             for p in range(processors):
-                out[lane, offers + p] = values[lane, s.chosen[lane], p]
+                out[lane, offers + p] = values[lane, s.episode[lane].chosen, p]
 
 
 def _priority(value: PairValue) -> Callable[[SocState], Floats]:
     def priority(state: SocState) -> Floats:
         out = np.zeros(state.mask.shape)
-        shape = state.pair_finish.shape
+        shape = state.pair["finish"].shape
         _lay_out(state, np.ascontiguousarray(np.broadcast_to(value(Offers(state)), shape)), out)
         return out
 

@@ -1,13 +1,16 @@
 """The state of running episodes: what `envs.soc_dag.dynamics` reads and writes.
 
 Axes: L lanes, J places for jobs in the system, T tasks of a job, P processing elements (PEs), K job types, M kernels (the
-tasks of all job types, one after the other), E edges, N jobs of an episode, X runs of tasks, R offered tasks. A task in
-the system is told by the number ``place * T + task``.
+tasks of all job types, one after the other), E edges, N jobs of an episode, X runs of tasks, R offered tasks, A actions.
+A task in the system is told by the number ``place * T + task``, its *cell*.
+
+What belongs together is one structured array: ``state.task[lane, place, task].data_at`` in compiled code,
+``state.task["data_at"]`` in NumPy.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +19,72 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Indices = NDArray[np.int32]
 Flags = NDArray[np.bool_]
+Records = NDArray[Any]
 
 STATIC, OPEN, BLOCKING = 0, 1, 2
 WAITING, STAGED, READY, MAPPED, RUNNING, DONE = 0, 1, 2, 3, 4, 5
 PAIR, TWO_STEP, TASK = 0, 1, 2
+
+
+def _record(real: str = "", whole: str = "", index: str = "", flags: str = "") -> np.dtype[Any]:
+    kinds = ((np.float64, real), (np.int64, whole), (np.int32, index), (np.bool_, flags))
+    return np.dtype([(name, kind) for kind, names in kinds for name in names.split()], align=True)
+
+
+EPISODE = _record(
+    real="scale window warm_up noise failure_gap repair_time start_up per_volume mean_transfer typical_length unit clock"
+    " next_arrival latency_sum excess makespan first_makespan",
+    whole="label types kernels processors edges mode limit decision supported pauses arrived_jobs admitted_jobs"
+    " completed_jobs ready_count offers chosen records latency_count",
+    flags="shared whole latency_objective done",
+)
+"""What an episode has one of.
+
+``scale, window, warm_up, noise``: as in the instance. ``failure_gap, repair_time``: mean times between failures and to
+repair, 0 for no failures. ``start_up, per_volume``: mean start-up time, and mean time a volume unit, of a transfer between
+two PEs; ``mean_transfer``: that of an edge. ``typical_length``: mean least latency of a job by the shares of the types.
+``unit``: time that features are measured in, the mean execution time over all kernels and the PEs that run them.
+``next_arrival``: time of the next arrival, or of the next try to admit. ``latency_sum, latency_count``: of the jobs that
+count. ``excess``: latency of completed jobs above the least one. ``makespan``: expected end of all jobs of a static
+instance; ``first_makespan``: that at the start. ``label``: number of a named instance, -1 for a drawn one. ``types,
+kernels, processors, edges``: sizes of the instance. ``mode``: how jobs arrive. ``limit``: most jobs in the system.
+``decision``: what an action picks. ``supported``: kernel and PE pairs that can run. ``pauses``: pauses between arrivals
+drawn so far. ``ready_count, offers, records``: entries in use of ``ready``, ``offer`` and ``record``. ``chosen``: row in
+``offer`` of the task whose PE is asked for, -1 if a task is. ``shared``: transfers go through the shared memory.
+``whole``: whole ticks. ``latency_objective``: the objective is the mean latency, else the makespan.
+"""
+
+KIND = _record(real="share length")
+"""Job type: cumulative share; longest path of least execution times, the least latency of such a job."""
+
+KERNEL = _record(real="least mean rank level tail")
+"""Task of a job type: least and mean execution time, upward rank, static level, longest path of least execution times
+from it on, itself included."""
+
+PROCESSOR = _record(
+    real="memory power idle running_end running_expected change_at available",
+    index="running running_record queued changes",
+    flags="up",
+)
+"""PE: bandwidth to the shared memory, active and idle power, true and expected end of the running task, time of the next
+failure or repair, when it is expected to have done what is mapped to it; cell that runs (-1: none) and its row in
+``record``, tasks in its queue, failures and repairs so far; whether it works."""
+
+JOB = _record(real="arrived admitted completed", index="type")
+"""Job of the episode, as in a trace; ``completed`` is inf until it is."""
+
+PLACE = _record(real="finish", index="job left")
+"""Place in the system: expected end of its job, its job (-1: free), tasks of it that are not done."""
+
+CELL = _record(real="ready_at mapped_at data_at end_at", index="missing mapped_to fetched_to attempt status")
+"""Task in the system: times of its life, predecessors that are not done, PE it is mapped to, PE that its data was last
+sent to (-1: none), starts so far, and how far it is (`WAITING` ... `DONE`)."""
+
+PAIR_TIMES = _record(real="data start finish")
+"""Offered task on a PE: when its data would be there, and when it is expected to start and end; inf if it cannot."""
+
+RUN = _record(real="mapped start end", index="job task processor", flags="lost")
+"""Run of a task, as in a trace."""
 
 
 class Capacity(NamedTuple):
@@ -37,114 +102,41 @@ class Capacity(NamedTuple):
 
 
 class SocState(NamedTuple):
-    """Arrays by lane; see the module for the axes.
+    """Arrays by lane; see the module for the axes and the structured types.
 
     Attributes:
         generator: (L,) generator word.
         key: (L,) word that every random number of the episode follows from.
-        label: (L,) number of a named instance, -1 for a drawn one.
-        types, kernels, processors, edges: (L,) sizes of the instance.
-        mode: (L,) how jobs arrive.
-        limit: (L,) most jobs in the system.
-        shared: (L,) transfers go through the shared memory.
-        whole: (L,) whole ticks.
-        latency_objective: (L,) the objective is the mean latency, else the makespan.
-        scale, window, warm_up, noise: (L,) as in the instance.
-        failure_gap, repair_time: (L,) mean times between failures and to repair, 0 for no failures.
-        decision: (L,) what an action picks: `PAIR`, `TWO_STEP` or `TASK`.
-        supported: (L,) number of kernel and PE pairs that can run.
-        start_up, per_volume: (L,) mean start-up time, and mean time a volume unit, of a transfer between two PEs.
-        mean_transfer: (L,) mean time of a transfer between two PEs over all edges.
-        typical_length: (L,) mean of ``length`` by the shares of the job types.
-        unit: (L,) time that features are measured in: mean execution time over all kernels and the PEs that run them.
+        episode: (L,) `EPISODE`.
+        kind: (L, K) `KIND`.
+        kernel: (L, M) `KERNEL`.
         offset: (L, K + 1) first kernel of every job type.
-        share: (L, K) cumulative share of the job types.
-        length: (L, K) longest path of smallest execution times, the least latency of a job.
         time: (L, M, P) execution time, inf where unsupported.
-        least, mean, rank, level, tail: (L, M) smallest and mean execution time; upward rank; static level; longest path of
-            smallest execution times from the kernel on, itself included.
         optimistic: (L, M, P) optimistic cost table of PEFT.
         predecessor_from: (L, M + 1) first entry of every kernel in ``predecessor``.
         predecessor, volume: (L, E) predecessors and the data that they send.
         successor_from: (L, M + 1) first entry of every kernel in ``successor``.
         successor: (L, E) successors.
         bandwidth, latency: (L, P, P) between PEs.
-        memory: (L, P) bandwidth to the shared memory.
-        power, idle: (L, P) active and idle power.
-        clock: (L,) simulated time.
-        done: (L,) the episode is over.
-        next_arrival: (L,) time of the next arrival or of the next try to admit, inf if none.
-        pauses: (L,) pauses between arrivals drawn so far.
-        arrived_jobs, admitted_jobs, completed_jobs: (L,) counts.
-        job_type, arrived, admitted, completed: (L, N) as in a trace.
-        place_job: (L, J) job in every place, -1 if free.
-        place_left: (L, J) its tasks that are not done.
-        status: (L, J, T) of every task in the system.
-        missing: (L, J, T) predecessors that are not done.
-        ready_at, mapped_at, data_at, end_at: (L, J, T) times of a task's life.
-        mapped_to: (L, J, T) PE that a task is mapped to.
-        fetched_to: (L, J, T) PE that its data was last sent to, -1 if none.
-        attempt: (L, J, T) starts of the task so far.
-        running: (L, P) task that runs, -1 if none.
-        running_end, running_expected: (L, P) true and expected end of it.
-        running_record: (L, P) its row in the records.
-        queue: (L, P, J * T) tasks mapped to the PE that have not started, in the order they were mapped.
-        queued: (L, P) length of it.
-        up: (L, P) the PE works.
-        change_at: (L, P) time of its next failure or repair, inf if none.
-        changes: (L, P) failures and repairs so far.
-        ready: (L, J * T) tasks to be mapped, in the order they became ready.
-        ready_count: (L,) length of it.
+        processor: (L, P) `PROCESSOR`.
+        job: (L, N) `JOB`.
+        place: (L, J) `PLACE`.
+        task: (L, J, T) `CELL`.
+        queue: (L, P, J * T) cells mapped to the PE that have not started, in the order they were mapped.
+        ready: (L, J * T) cells to be mapped, in the order they became ready.
         offer: (L, R) those that the decision is about.
-        offers: (L,) length of it.
-        chosen: (L,) row in ``offer`` of the task whose PE is asked for, -1 if a task is.
-        pair_data, pair_start, pair_finish: (L, R, P) when the data of an offered task would be on the PE, and when the
-            task is expected to start and end there; inf where it cannot run.
-        available: (L, P) when the PE is expected to have done what is mapped to it.
-        place_finish: (L, J) expected end of every job in the system, a lower bound as far as nothing else delays it.
-        records: (L,) runs so far.
-        record_job, record_task, record_processor, record_mapped, record_start, record_end, record_lost: (L, X) runs.
-        latency_sum, latency_count: (L,) latency of the jobs that count, and their number.
-        excess: (L,) latency above the least one, of completed jobs, and expected of those in the system.
-        makespan: (L,) expected end of all jobs of a static instance.
-        first_makespan: (L,) that at the start.
+        pair: (L, R, P) `PAIR_TIMES` of those.
+        record: (L, X) `RUN`.
         mask: (L, A) legal actions.
     """
 
     generator: NDArray[np.uint64]
     key: NDArray[np.uint64]
-    label: Integers
-    types: Integers
-    kernels: Integers
-    processors: Integers
-    edges: Integers
-    mode: Integers
-    limit: Integers
-    shared: Flags
-    whole: Flags
-    latency_objective: Flags
-    scale: Floats
-    window: Floats
-    warm_up: Floats
-    noise: Floats
-    failure_gap: Floats
-    repair_time: Floats
-    decision: Integers
-    supported: Integers
-    start_up: Floats
-    per_volume: Floats
-    mean_transfer: Floats
-    typical_length: Floats
-    unit: Floats
+    episode: Records
+    kind: Records
+    kernel: Records
     offset: Indices
-    share: Floats
-    length: Floats
     time: Floats
-    least: Floats
-    mean: Floats
-    rank: Floats
-    level: Floats
-    tail: Floats
     optimistic: Floats
     predecessor_from: Indices
     predecessor: Indices
@@ -153,63 +145,15 @@ class SocState(NamedTuple):
     successor: Indices
     bandwidth: Floats
     latency: Floats
-    memory: Floats
-    power: Floats
-    idle: Floats
-    clock: Floats
-    done: Flags
-    next_arrival: Floats
-    pauses: Integers
-    arrived_jobs: Integers
-    admitted_jobs: Integers
-    completed_jobs: Integers
-    job_type: Indices
-    arrived: Floats
-    admitted: Floats
-    completed: Floats
-    place_job: Indices
-    place_left: Indices
-    status: NDArray[np.int8]
-    missing: Indices
-    ready_at: Floats
-    mapped_at: Floats
-    data_at: Floats
-    end_at: Floats
-    mapped_to: Indices
-    fetched_to: Indices
-    attempt: Indices
-    running: Indices
-    running_end: Floats
-    running_expected: Floats
-    running_record: Indices
+    processor: Records
+    job: Records
+    place: Records
+    task: Records
     queue: Indices
-    queued: Indices
-    up: Flags
-    change_at: Floats
-    changes: Integers
     ready: Indices
-    ready_count: Integers
     offer: Indices
-    offers: Integers
-    chosen: Integers
-    pair_data: Floats
-    pair_start: Floats
-    pair_finish: Floats
-    available: Floats
-    place_finish: Floats
-    records: Integers
-    record_job: Indices
-    record_task: Indices
-    record_processor: Indices
-    record_mapped: Floats
-    record_start: Floats
-    record_end: Floats
-    record_lost: Flags
-    latency_sum: Floats
-    latency_count: Integers
-    excess: Floats
-    makespan: Floats
-    first_makespan: Floats
+    pair: Records
+    record: Records
     mask: Flags
 
 
@@ -225,117 +169,39 @@ def allocate(lanes: int, capacity: Capacity, decision: int) -> SocState:
     types, kernels, edges, processors, tasks, places, jobs, runs, offers = capacity
     cells = places * tasks
 
-    def zeros(*shape: int) -> Floats:
-        return np.zeros((lanes, *shape))
+    def of(kind: Any, *shape: int) -> NDArray[Any]:
+        return np.zeros((lanes, *shape), kind)
 
-    def whole(*shape: int) -> Integers:
-        return np.zeros((lanes, *shape), np.int64)
-
-    def index(*shape: int) -> Indices:
-        return np.zeros((lanes, *shape), np.int32)
-
-    def flag(*shape: int) -> Flags:
-        return np.zeros((lanes, *shape), np.bool_)
-
-    return SocState(
-        generator=np.zeros(lanes, np.uint64),
-        key=np.zeros(lanes, np.uint64),
-        label=whole() - 1,
-        types=whole(),
-        kernels=whole(),
-        processors=whole(),
-        edges=whole(),
-        mode=whole(),
-        limit=whole(),
-        shared=flag(),
-        whole=flag(),
-        latency_objective=flag(),
-        scale=zeros(),
-        window=zeros(),
-        warm_up=zeros(),
-        noise=zeros(),
-        failure_gap=zeros(),
-        repair_time=zeros(),
-        decision=whole() + decision,
-        supported=whole(),
-        start_up=zeros(),
-        per_volume=zeros(),
-        mean_transfer=zeros(),
-        typical_length=zeros() + 1.0,
-        unit=zeros() + 1.0,
-        offset=index(types + 1),
-        share=zeros(types),
-        length=zeros(types),
-        time=zeros(kernels, processors),
-        least=zeros(kernels),
-        mean=zeros(kernels),
-        rank=zeros(kernels),
-        level=zeros(kernels),
-        tail=zeros(kernels),
-        optimistic=zeros(kernels, processors),
-        predecessor_from=index(kernels + 1),
-        predecessor=index(edges),
-        volume=zeros(edges),
-        successor_from=index(kernels + 1),
-        successor=index(edges),
-        bandwidth=zeros(processors, processors),
-        latency=zeros(processors, processors),
-        memory=zeros(processors),
-        power=zeros(processors),
-        idle=zeros(processors),
-        clock=zeros(),
-        done=~flag(),
-        next_arrival=zeros(),
-        pauses=whole(),
-        arrived_jobs=whole(),
-        admitted_jobs=whole(),
-        completed_jobs=whole(),
-        job_type=index(jobs),
-        arrived=zeros(jobs),
-        admitted=zeros(jobs),
-        completed=zeros(jobs),
-        place_job=index(places) - 1,
-        place_left=index(places),
-        status=np.zeros((lanes, places, tasks), np.int8),
-        missing=index(places, tasks),
-        ready_at=zeros(places, tasks),
-        mapped_at=zeros(places, tasks),
-        data_at=zeros(places, tasks),
-        end_at=zeros(places, tasks),
-        mapped_to=index(places, tasks),
-        fetched_to=index(places, tasks),
-        attempt=index(places, tasks),
-        running=index(processors) - 1,
-        running_end=zeros(processors),
-        running_expected=zeros(processors),
-        running_record=index(processors),
-        queue=index(processors, cells),
-        queued=index(processors),
-        up=flag(processors),
-        change_at=zeros(processors),
-        changes=whole(processors),
-        ready=index(cells),
-        ready_count=whole(),
-        offer=index(offers),
-        offers=whole(),
-        chosen=whole() - 1,
-        pair_data=zeros(offers, processors),
-        pair_start=zeros(offers, processors),
-        pair_finish=zeros(offers, processors),
-        available=zeros(processors),
-        place_finish=zeros(places),
-        records=whole(),
-        record_job=index(runs),
-        record_task=index(runs),
-        record_processor=index(runs),
-        record_mapped=zeros(runs),
-        record_start=zeros(runs),
-        record_end=zeros(runs),
-        record_lost=flag(runs),
-        latency_sum=zeros(),
-        latency_count=whole(),
-        excess=zeros(),
-        makespan=zeros(),
-        first_makespan=zeros() + 1.0,
-        mask=flag(num_actions(capacity, decision)),
+    state = SocState(
+        generator=of(np.uint64),
+        key=of(np.uint64),
+        episode=of(EPISODE),
+        kind=of(KIND, types),
+        kernel=of(KERNEL, kernels),
+        offset=of(np.int32, types + 1),
+        time=of(np.float64, kernels, processors),
+        optimistic=of(np.float64, kernels, processors),
+        predecessor_from=of(np.int32, kernels + 1),
+        predecessor=of(np.int32, edges),
+        volume=of(np.float64, edges),
+        successor_from=of(np.int32, kernels + 1),
+        successor=of(np.int32, edges),
+        bandwidth=of(np.float64, processors, processors),
+        latency=of(np.float64, processors, processors),
+        processor=of(PROCESSOR, processors),
+        job=of(JOB, jobs),
+        place=of(PLACE, places),
+        task=of(CELL, places, tasks),
+        queue=of(np.int32, processors, cells),
+        ready=of(np.int32, cells),
+        offer=of(np.int32, offers),
+        pair=of(PAIR_TIMES, offers, processors),
+        record=of(RUN, runs),
+        mask=of(np.bool_, num_actions(capacity, decision)),
     )
+    state.episode["done"] = True
+    state.episode["label"] = -1
+    state.episode["decision"] = decision
+    for name in ("unit", "typical_length", "first_makespan"):
+        state.episode[name] = 1.0
+    return state

@@ -15,6 +15,14 @@ _MODES = {"static": STATIC, "open": OPEN, "blocking": BLOCKING}
 _MODE_NAMES = {code: name for name, code in _MODES.items()}
 
 
+_GROUPS = {
+    **dict.fromkeys(("share", "length"), "kind"),
+    **dict.fromkeys(("least", "mean", "rank", "level", "tail"), "kernel"),
+    **dict.fromkeys(("memory", "power", "idle"), "processor"),
+}
+"""Tables that are fields of a structured array of the state."""
+
+
 class Tables(NamedTuple):
     """The instance-dependent arrays of one lane without padding; fields as in `SocState`."""
 
@@ -86,41 +94,42 @@ def load_tables(state: SocState, lane: int, instance: SocInstance, tables: Table
     """Writes an instance into one lane; the episode is begun by `envs.soc_dag.dynamics.begin`."""
     arrivals = instance.arrivals
     for name, values in zip(Tables._fields, tables, strict=True):
-        target = getattr(state, name)[lane]
+        group = _GROUPS.get(name)
+        target = getattr(state, name)[lane] if group is None else getattr(state, group)[name][lane]
         target[tuple(slice(length) for length in values.shape)] = values
-    state.types[lane] = len(instance.job_types)
-    state.kernels[lane] = len(tables.time)
-    state.processors[lane] = instance.chip.num_processors
-    state.edges[lane] = len(tables.predecessor)
-    state.mode[lane] = _MODES[arrivals.mode]
-    state.limit[lane] = arrivals.limit if arrivals.mode != "static" else max(len(arrivals.releases), 1)
-    state.shared[lane] = instance.transfer == "shared_memory"
-    state.whole[lane] = instance.whole_ticks
-    state.latency_objective[lane] = instance.objective == "mean_latency"
-    state.scale[lane] = arrivals.scale
-    state.window[lane] = np.inf if arrivals.mode == "static" else arrivals.window
-    state.warm_up[lane] = arrivals.warm_up
-    state.noise[lane] = instance.noise
-    state.failure_gap[lane] = instance.failures.between
-    state.repair_time[lane] = instance.failures.repair
+    state.episode["types"][lane] = len(instance.job_types)
+    state.episode["kernels"][lane] = len(tables.time)
+    state.episode["processors"][lane] = instance.chip.num_processors
+    state.episode["edges"][lane] = len(tables.predecessor)
+    state.episode["mode"][lane] = _MODES[arrivals.mode]
+    state.episode["limit"][lane] = arrivals.limit if arrivals.mode != "static" else max(len(arrivals.releases), 1)
+    state.episode["shared"][lane] = instance.transfer == "shared_memory"
+    state.episode["whole"][lane] = instance.whole_ticks
+    state.episode["latency_objective"][lane] = instance.objective == "mean_latency"
+    state.episode["scale"][lane] = arrivals.scale
+    state.episode["window"][lane] = np.inf if arrivals.mode == "static" else arrivals.window
+    state.episode["warm_up"][lane] = arrivals.warm_up
+    state.episode["noise"][lane] = instance.noise
+    state.episode["failure_gap"][lane] = instance.failures.between
+    state.episode["repair_time"][lane] = instance.failures.repair
     start_up, per_volume = mean_communication(instance.chip)
     volume = float(tables.volume.mean()) if len(tables.volume) else 0.0
-    state.supported[lane] = np.isfinite(tables.time).sum()
-    state.start_up[lane], state.per_volume[lane] = start_up, per_volume
-    state.mean_transfer[lane] = start_up + per_volume * volume
-    state.typical_length[lane] = max(float(np.diff(tables.share, prepend=0.0) @ tables.length), 1e-9)
-    state.unit[lane] = max(float(tables.mean.mean()), 1e-9)
-    state.arrived_jobs[lane] = 0
+    state.episode["supported"][lane] = np.isfinite(tables.time).sum()
+    state.episode["start_up"][lane], state.episode["per_volume"][lane] = start_up, per_volume
+    state.episode["mean_transfer"][lane] = start_up + per_volume * volume
+    state.episode["typical_length"][lane] = max(float(np.diff(tables.share, prepend=0.0) @ tables.length), 1e-9)
+    state.episode["unit"][lane] = max(float(tables.mean.mean()), 1e-9)
+    state.episode["arrived_jobs"][lane] = 0
     if arrivals.mode == "static":
         releases = sorted(arrivals.releases, key=lambda release: release[1])
-        state.arrived_jobs[lane] = len(releases)
-        state.job_type[lane, : len(releases)] = [kind for kind, _ in releases]
-        state.arrived[lane, : len(releases)] = [time for _, time in releases]
+        state.episode["arrived_jobs"][lane] = len(releases)
+        state.job["type"][lane, : len(releases)] = [kind for kind, _ in releases]
+        state.job["arrived"][lane, : len(releases)] = [time for _, time in releases]
 
 
 def read_tables(state: SocState, lane: int, name: str) -> SocInstance:
     """Returns the instance that a lane runs, with made-up names of its parts."""
-    processors, types = int(state.processors[lane]), int(state.types[lane])
+    processors, types = int(state.episode["processors"][lane]), int(state.episode["types"][lane])
     labels = tuple(f"PE{p}" for p in range(processors))
     square = (lane, slice(processors), slice(processors))
     row = (lane, slice(processors))
@@ -130,22 +139,22 @@ def read_tables(state: SocState, lane: int, name: str) -> SocInstance:
         labels,
         state.bandwidth[square],
         state.latency[square],
-        state.memory[row],
-        state.power[row],
-        state.idle[row],
+        state.processor["memory"][row],
+        state.processor["power"][row],
+        state.processor["idle"][row],
     )
-    mode = _MODE_NAMES[int(state.mode[lane])]
-    count = int(state.arrived_jobs[lane])
+    mode = _MODE_NAMES[int(state.episode["mode"][lane])]
+    count = int(state.episode["arrived_jobs"][lane])
     releases = tuple(
         (int(kind), float(time))
-        for kind, time in zip(state.job_type[lane, :count], state.arrived[lane, :count], strict=True)
+        for kind, time in zip(state.job["type"][lane, :count], state.job["arrived"][lane, :count], strict=True)
     )
-    shares = np.diff(state.share[lane, :types], prepend=0.0)
+    shares = np.diff(state.kind["share"][lane, :types], prepend=0.0)
     stream = {
-        "scale": float(state.scale[lane]),
-        "window": float(state.window[lane]),
-        "warm_up": float(state.warm_up[lane]),
-        "limit": int(state.limit[lane]),
+        "scale": float(state.episode["scale"][lane]),
+        "window": float(state.episode["window"][lane]),
+        "warm_up": float(state.episode["warm_up"][lane]),
+        "limit": int(state.episode["limit"][lane]),
         "probabilities": tuple(float(share) for share in shares),
     }
     return SocInstance(
@@ -153,11 +162,11 @@ def read_tables(state: SocState, lane: int, name: str) -> SocInstance:
         chip,
         tuple(_read_type(state, lane, k) for k in range(types)),
         Arrivals(mode, releases=releases) if mode == "static" else Arrivals(mode, **stream),  # type: ignore[arg-type]
-        noise=float(state.noise[lane]),
-        transfer="shared_memory" if state.shared[lane] else "direct",
-        whole_ticks=bool(state.whole[lane]),
-        failures=Failures(float(state.failure_gap[lane]), float(state.repair_time[lane])),
-        objective="mean_latency" if state.latency_objective[lane] else "makespan",
+        noise=float(state.episode["noise"][lane]),
+        transfer="shared_memory" if state.episode["shared"][lane] else "direct",
+        whole_ticks=bool(state.episode["whole"][lane]),
+        failures=Failures(float(state.episode["failure_gap"][lane]), float(state.episode["repair_time"][lane])),
+        objective="mean_latency" if state.episode["latency_objective"][lane] else "makespan",
     )
 
 
@@ -212,7 +221,7 @@ def _read_type(state: SocState, lane: int, kind: int) -> JobType:
     first, last = (int(each) for each in state.offset[lane, kind : kind + 2])
     targets = np.repeat(np.arange(first, last), np.diff(state.predecessor_from[lane, first : last + 1]))
     edges = slice(int(state.predecessor_from[lane, first]), int(state.predecessor_from[lane, last]))
-    processors = int(state.processors[lane])
+    processors = int(state.episode["processors"][lane])
     return JobType(
         f"type_{kind}",
         tuple(f"task_{i}" for i in range(last - first)),
