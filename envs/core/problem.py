@@ -40,8 +40,9 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
     nothing else.
 
     The objective is minimised. `objective` is, at every moment, a bound on (or the part already incurred of) the
-    objective of the finished episode, and equals it at the end. The reward of a step is its decrease, divided by
-    `reward_unit`; so an episode's return telescopes exactly to ``(objective at reset - final objective) / unit``.
+    objective of the finished episode, and equals it at the end. The reward of a step is the decrease of `potential`,
+    which is the objective unless a problem's options say otherwise, divided by `reward_unit`; so an episode's return
+    telescopes exactly to ``(potential at reset - final potential) / unit``.
     """
 
     spec: GraphSpec
@@ -90,9 +91,17 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
     def objective(self, state: StateT) -> Floats:
         """Returns the ``(lanes,)`` bounds on the objective; the objective itself where the episode is finished."""
 
+    def potential(self, state: StateT) -> Floats:
+        """Returns the ``(lanes,)`` values whose decrease is rewarded: the objective, or what stands in for it."""
+        return self.objective(state)
+
+    def clock(self, state: StateT) -> Floats | None:
+        """Returns the ``(lanes,)`` simulated times; None for a problem in which no time passes."""
+        return None
+
     @abstractmethod
     def reward_unit(self, state: StateT) -> Floats:
-        """Returns, for each lane, the decrease of the objective that is worth a reward of 1."""
+        """Returns, for each lane, the decrease of the potential that is worth a reward of 1."""
 
     @abstractmethod
     def instance(self, state: StateT, lane: int) -> InstanceT:
@@ -196,6 +205,11 @@ class Benchmark:
         return Benchmark(self.name, tuple(known[name] for name in names), self.references, self.groups)
 
 
+def deterministic(instance: Any) -> bool:
+    """Says of every instance that the environment draws nothing while it runs it."""
+    return False
+
+
 @dataclass(frozen=True)
 class ProblemDefinition:
     """The catalogue entry of a problem: everything that generic code may ask of it.
@@ -221,6 +235,9 @@ class ProblemDefinition:
         chart_html: Draws a solution as a self-contained HTML fragment (SVG, no scripts from elsewhere).
         behaviour: Options that say how decisions are taken, apart from which instances are drawn; a policy must be
             run with the ones that it was trained with.
+        metrics: Further measures of a finished solution, all with the same names for one kind of instance.
+        stochastic: Whether the environment draws at random while it runs an instance, so that another seed gives
+            another objective for the same decisions.
     """
 
     name: str
@@ -240,6 +257,8 @@ class ProblemDefinition:
     objective_unit: str
     chart_html: Callable[[Any, Any], str]
     behaviour: tuple[str, ...] = ()
+    metrics: Callable[[Any, Any], Mapping[str, float]] | None = None
+    stochastic: Callable[[Any], bool] = deterministic
 
     def configure(self, options: Mapping[str, Any]) -> Any:
         """Builds the config dataclass from plain options.

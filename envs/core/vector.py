@@ -30,8 +30,8 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
     """Runs ``num_envs`` episodes of a problem side by side.
 
     ``info`` holds, for every lane: ``objective`` (bound on the final objective, the objective itself at the end),
-    ``reward_unit`` and ``invalid_action`` (the action was masked and nothing happened). With
-    `AutoresetMode.SAME_STEP` a finished lane starts its next episode in the same step, and ``final_obs`` and
+    ``reward_unit``, ``invalid_action`` (the action was masked and nothing happened) and, where time passes, ``clock``.
+    With `AutoresetMode.SAME_STEP` a finished lane starts its next episode in the same step, and ``final_obs`` and
     ``final_info`` hold what the finished episode looked like.
 
     Args:
@@ -125,12 +125,12 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         if self._strict:
             self._refuse_illegal(actions, active)
         problem, state = self.problem, self.state
-        before = problem.objective(state)
+        before = problem.potential(state)
         invalid = problem.step(state, actions, active)
         if self._skip_forced:
             self._take_forced(active & ~invalid)
         objective, unit = problem.objective(state), problem.reward_unit(state)
-        rewards = (before - objective) / unit
+        rewards = (before - problem.potential(state)) / unit
         rewards[invalid] -= problem.illegal_action_penalty
         self._episode_steps += active
         terminated = problem.finished(state) & active
@@ -232,8 +232,9 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         if reset_now:
             self._begin(lanes)
             fresh = self._info(np.zeros(self.num_envs, np.bool_))
-            for key in ("objective", "reward_unit"):
-                info[key] = fresh[key]
+            for key in ("objective", "reward_unit", "clock"):
+                if key in fresh:
+                    info[key] = fresh[key]
 
     def _final(self, lanes: NDArray[np.int64], ended: NDArray[np.bool_], info: Mapping[str, Any]) -> dict[str, Any]:
         last = {key: array[lanes] for key, array in self._observation.items()}
@@ -249,6 +250,9 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
     def _describe(self, objective: Floats, unit: Floats, invalid: NDArray[np.bool_]) -> dict[str, Any]:
         everywhere = np.ones(self.num_envs, np.bool_)
         values = {"objective": objective, "reward_unit": unit, "invalid_action": invalid}
+        clock = self.problem.clock(self.state)
+        if clock is not None:
+            values["clock"] = clock
         return {**values, **{f"_{key}": everywhere for key in values}}
 
     def _take_forced(self, lanes: NDArray[np.bool_]) -> None:
