@@ -174,7 +174,7 @@ def _restore_tensors(policy: GraphActorCriticPolicy, tensors: dict[str, torch.Te
 
 def _arrays(learner: MaskablePPO, adapter: GraphVecEnv) -> dict[str, np.ndarray[Any, Any]]:
     snapshot = adapter.env.snapshot()
-    state = {f"state.{i}": np.ascontiguousarray(array) for i, array in enumerate(snapshot.state)}
+    state = {f"state.{i}": _plain(array) for i, array in enumerate(snapshot.state)}
     return {
         **state,
         "episode_steps": snapshot.episode_steps,
@@ -186,8 +186,15 @@ def _arrays(learner: MaskablePPO, adapter: GraphVecEnv) -> dict[str, np.ndarray[
     }
 
 
+def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The array as safetensors can hold it: structured ones as their bytes."""
+    array = np.ascontiguousarray(array)
+    return array.reshape(-1).view(np.uint8) if array.dtype.fields else array
+
+
 def _restore_arrays(learner: MaskablePPO, adapter: GraphVecEnv, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-    state = tuple(arrays[f"state.{i}"] for i in range(len(adapter.env.state)))
+    now = enumerate(adapter.env.state)
+    state = tuple(arrays[f"state.{i}"].view(array.dtype).reshape(array.shape) for i, array in now)
     observation = adapter.env.restore(Snapshot(state, arrays["episode_steps"], arrays["done"]))
     adapter.episodes = arrays["episodes"]
     adapter.returns = arrays["returns"]

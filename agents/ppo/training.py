@@ -257,7 +257,7 @@ def _initial_objectives(definition: ProblemDefinition, run: TrainingRun, instanc
     options = {**_behaviour(definition, run), **definition.fit(instances)}
     env = GraphVectorEnv(definition.bind(options), len(instances))
     _, info = env.reset(seed=0, options={"instances": instances})
-    bounds = [float(value) for value in info["objective"]]
+    bounds = [float(value) for value in info["reward_unit"]]
     if min(bounds) <= 0:
         raise UsageError(
             f"validation: an instance of {run.problem} starts with the objective bound {min(bounds)}; "
