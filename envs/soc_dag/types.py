@@ -294,6 +294,11 @@ class SocInstance:
         duration = self.chip.latency[source, target] + volume / self.chip.bandwidth[source, target]
         return float(np.floor(duration)) if self.whole_ticks else float(duration)
 
+    def memory_time(self, volume: float, processor: int) -> float:
+        """Time that ``volume`` takes between a PE and the shared memory."""
+        duration = volume / self.chip.memory_bandwidth[processor]
+        return float(np.floor(duration)) if self.whole_ticks else float(duration)
+
     def renamed(self, name: str) -> SocInstance:
         """Returns the same instance under another name."""
         return replace(self, name=name)

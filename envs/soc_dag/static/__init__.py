@@ -1,0 +1,1 @@
+"""Static list schedulers: whole instances in, schedules out; one module each."""
