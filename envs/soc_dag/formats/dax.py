@@ -74,7 +74,7 @@ def _files(job: Element, name: str, link: str) -> dict[str, float]:
 
 
 def _edges(root: Element, index: dict[str, int]) -> list[tuple[int, int]]:
-    found: dict[tuple[int, int], None] = {}
+    found: set[tuple[int, int]] = set()
     for child in root:
         if _tag(child) != "child":
             continue
@@ -86,5 +86,5 @@ def _edges(root: Element, index: dict[str, int]) -> list[tuple[int, int]]:
             for reference in (source, target):
                 if reference not in index:
                     raise UsageError(f"an edge refers to {shorten(reference)}; expected the id of a job")
-            found[(index[source], index[target])] = None
-    return list(found)
+            found.add((index[source], index[target]))
+    return sorted(found)

@@ -204,13 +204,14 @@ def _assembled(path: Path, resources: list[_Resource], links: list[tuple[int, in
 def _job(path: Path, chip: _SocChip) -> JobType:
     with naming(path):
         name, tasks, volumes = _job_lines(path)
-        edges = sorted({(source, target) for target, (_, before) in enumerate(tasks) for source in before})
-        for source, target in edges:
+        named = {(source, target): 0.0 for target, (_, before) in enumerate(tasks) for source in before}
+        for source, target in named:
             if source >= len(tasks):
                 raise UsageError(f"task {tasks[target][0]} has predecessor {source}; expected 0 to {len(tasks) - 1}")
         for source, target in volumes:
-            if (source, target) not in set(edges):
+            if (source, target) not in named:
                 raise UsageError(f"comm_vol {source} {target} belongs to no dependency; expected one of the tasks'")
+        edges = volumes | {edge: 0.0 for edge in named if edge not in volumes}
         times = [[element.get(task, np.inf) for element in chip.times] for task, _ in tasks]
         return JobType(
             name or path.stem,
@@ -218,7 +219,7 @@ def _job(path: Path, chip: _SocChip) -> JobType:
             np.array(times, np.float64).reshape(len(tasks), len(chip.times)),
             np.array([source for source, _ in edges], np.int64),
             np.array([target for _, target in edges], np.int64),
-            np.array([volumes.get(edge, 0.0) for edge in edges], np.float64),
+            np.array(list(edges.values()), np.float64),
         )
 
 

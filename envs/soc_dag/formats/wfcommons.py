@@ -86,12 +86,12 @@ def _edges(tasks: list[Fields], names: list[str]) -> list[tuple[int, int]]:
             index.setdefault(other, position)
     if len(set(names)) != len(names):
         raise UsageError("workflow has two tasks of the same id; expected distinct ids")
-    found: dict[tuple[int, int], None] = {}
+    found: set[tuple[int, int]] = set()
     for position, task in enumerate(tasks):
         for field in ("parents", "children"):
             for other in task.items(field):
                 if str(other) not in index:
                     raise UsageError(f"{task.name(field)} names {shorten(other)}; expected a task of the workflow")
                 there = index[str(other)]
-                found[(there, position) if field == "parents" else (position, there)] = None
+                found.add((there, position) if field == "parents" else (position, there))
     return sorted(found)
