@@ -6,15 +6,13 @@ schedules under construction can be drawn. Jobs, operations and machines are cou
 
 from __future__ import annotations
 
-import colorsys
 import html
-import itertools
-import string
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.core.drawing import SYMBOLS, colours, figure_pixels, hex_colour, is_dark, round_step
 from envs.job_shop.types import JobShopInstance, Schedule
 
 if TYPE_CHECKING:
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
 _DPI = 100
 _BAR_HEIGHT = 0.84
-_JOB_SYMBOLS = string.digits + string.ascii_lowercase + string.ascii_uppercase
 
 
 class _Bar(NamedTuple):
@@ -64,12 +61,7 @@ def gantt_array(instance: JobShopInstance, schedule: Schedule) -> NDArray[np.uin
     Returns:
         ``(height, width, 3)`` uint8, the same size for every schedule of an instance.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(gantt_figure(instance, schedule))
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba(), np.uint8)  # type: ignore[no-untyped-call]
-    return pixels[..., :3].copy()
+    return figure_pixels(gantt_figure(instance, schedule))
 
 
 def gantt_text(instance: JobShopInstance, schedule: Schedule, width: int = 100) -> str:
@@ -90,7 +82,7 @@ def gantt_text(instance: JobShopInstance, schedule: Schedule, width: int = 100) 
     rows = [["."] * columns for _ in range(instance.num_machines)]
     for bar in bars:
         for column in range(-(-bar.start // scale), -(-bar.end // scale)):
-            rows[bar.machine][column] = _JOB_SYMBOLS[bar.job % len(_JOB_SYMBOLS)]
+            rows[bar.machine][column] = SYMBOLS[bar.job % len(SYMBOLS)]
     margin = len(f"M{instance.num_machines - 1} ")
     lines = [f"{_summary(instance, bars)} (one column = {scale})"]
     lines += [f"M{machine}".ljust(margin) + "".join(row) for machine, row in enumerate(rows)]
@@ -148,23 +140,6 @@ def _summary(instance: JobShopInstance, bars: list[_Bar]) -> str:
     return f"{instance.name}: {size}, {len(bars)} of {instance.times.size} operations, latest end {_latest_end(bars)}"
 
 
-def _colours(count: int) -> list[tuple[float, float, float]]:
-    """Returns distinct colours: hues in steps of the golden section, brightness and saturation in turn."""
-    shades = ((0.55, 0.95), (0.75, 0.75), (0.35, 0.85))
-    return [
-        colorsys.hsv_to_rgb((0.58 + index * 0.6180339887) % 1, *shades[index % len(shades)]) for index in range(count)
-    ]
-
-
-def _hex(colour: tuple[float, float, float]) -> str:
-    return "#" + "".join(f"{round(255 * part):02x}" for part in colour)
-
-
-def _is_dark(colour: tuple[float, float, float]) -> bool:
-    red, green, blue = colour
-    return 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
-
-
 def _draw_axes(axes: Axes, instance: JobShopInstance, bars: list[_Bar]) -> None:
     horizon = _horizon(instance, bars)
     axes.set_xlim(0, horizon * 1.01)
@@ -183,14 +158,14 @@ def _draw_axes(axes: Axes, instance: JobShopInstance, bars: list[_Bar]) -> None:
 
 
 def _draw_bars(axes: Axes, instance: JobShopInstance, bars: list[_Bar]) -> None:
-    colours = _colours(instance.num_jobs)
+    palette = colours(instance.num_jobs)
     points_per_unit = 780 / _horizon(instance, bars)  # the axes take about 780 of the figure's 864 points
     for machine in range(instance.num_machines):
         row = [bar for bar in bars if bar.machine == machine]
         axes.broken_barh(
             [(bar.start, bar.end - bar.start) for bar in row],
             (machine - _BAR_HEIGHT / 2, _BAR_HEIGHT),
-            facecolors=[colours[bar.job] for bar in row],
+            facecolors=[palette[bar.job] for bar in row],
             edgecolors="white",
             linewidth=0.4,
         )
@@ -199,7 +174,7 @@ def _draw_bars(axes: Axes, instance: JobShopInstance, bars: list[_Bar]) -> None:
             [bar.start for bar in instants],
             machine - _BAR_HEIGHT / 2,
             machine + _BAR_HEIGHT / 2,
-            colors=[colours[bar.job] for bar in instants],
+            colors=[palette[bar.job] for bar in instants],
             linewidth=1.5,
         )
     for bar in bars:
@@ -212,7 +187,7 @@ def _draw_bars(axes: Axes, instance: JobShopInstance, bars: list[_Bar]) -> None:
                 ha="center",
                 va="center_baseline",
                 fontsize=7,
-                color="white" if _is_dark(colours[bar.job]) else "black",
+                color="white" if is_dark(palette[bar.job]) else "black",
             )
 
 
@@ -291,11 +266,11 @@ def _svg(instance: JobShopInstance, bars: list[_Bar], summary: str) -> str:
 
 
 def _svg_jobs(instance: JobShopInstance, bars: list[_Bar], scale: float) -> list[str]:
-    colours = _colours(instance.num_jobs)
+    palette = colours(instance.num_jobs)
     parts = []
-    for job, colour in enumerate(colours):
-        dark = " dark" if _is_dark(colour) else ""
-        parts.append(f'<g class="job{dark}" data-job="{job}" fill="{_hex(colour)}">')
+    for job, colour in enumerate(palette):
+        dark = " dark" if is_dark(colour) else ""
+        parts.append(f'<g class="job{dark}" data-job="{job}" fill="{hex_colour(colour)}">')
         for bar in bars:
             if bar.job != job:
                 continue
@@ -314,6 +289,4 @@ def _svg_jobs(instance: JobShopInstance, bars: list[_Bar], scale: float) -> list
 
 def _ticks(horizon: int) -> range:
     """Returns about ten round marks of the time axis."""
-    steps = (base * 10**exponent for exponent in itertools.count() for base in (1, 2, 5))
-    step = next(step for step in steps if horizon <= 12 * step)
-    return range(0, horizon + 1, step)
+    return range(0, horizon + 1, int(round_step(horizon, 12)))
