@@ -238,6 +238,7 @@ class SocDag(Problem[SocState, SocInstance, Trace]):
             start=state.record["start"][lane, :runs].copy(),
             end=state.record["end"][lane, :runs].copy(),
             lost=state.record["lost"][lane, :runs].copy(),
+            until=float(state.episode["clock"][lane]),
         )
 
     def render(self, state: SocState, lane: int, mode: str) -> Any:

@@ -280,7 +280,7 @@ def _tasks(
         part_of[0, row] = row
         part_of[1, row] = row_of_place[place]
     for row in range(s.episode[lane].offers):
-        out[row, 9] = out[row, 7] - (best_of_all - now) / unit
+        out[row, 9] = max(out[row, 7] - (best_of_all - now) / unit, 0.0)
     taken = 0
     for place in range(s.episode[lane].limit):
         if s.place[lane, place].job >= 0:
@@ -347,7 +347,7 @@ def _pairs(
             out[at, 7] = max(finish - best, 0.0) / unit
             out[at, 8] = (finish - best_of_all) / unit
             out[at, 9] = (start - earliest) / unit
-            out[at, 10] = (start - max(s.processor[lane, p].available, now)) / unit
+            out[at, 10] = max(start - max(s.processor[lane, p].available, now), 0.0) / unit
             after = s.kernel[lane, m].tail - s.kernel[lane, m].least
             out[at, 11] = (finish + after - s.place[lane, place].finish) / unit
             out[at, 12] = _sends(s, lane, place, first, m, p)

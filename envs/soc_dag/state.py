@@ -27,8 +27,12 @@ PAIR, TWO_STEP, TASK = 0, 1, 2
 
 
 def _record(real: str = "", whole: str = "", index: str = "", flags: str = "") -> np.dtype[Any]:
+    """A structured type without hidden padding, whose bytes NumPy would not copy."""
     kinds = ((np.float64, real), (np.int64, whole), (np.int32, index), (np.bool_, flags))
-    return np.dtype([(name, kind) for kind, names in kinds for name in names.split()], align=True)
+    fields = [(name, np.dtype(kind)) for kind, names in kinds for name in names.split()]
+    rest = -sum(kind.itemsize for _, kind in fields) % 8
+    fields.extend((f"unused_{i}", np.dtype(np.bool_)) for i in range(rest))
+    return np.dtype(fields, align=True)
 
 
 EPISODE = _record(

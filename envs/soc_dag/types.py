@@ -325,6 +325,7 @@ class Trace:
         start: ``(N,)`` time it began.
         end: ``(N,)`` time it ended, was lost, or would have ended after the window.
         lost: ``(N,)`` bool, ended by a failure of the PE.
+        until: Time up to which all this was run: the window of a stream, once it is over.
     """
 
     job_type: Integers
@@ -338,6 +339,7 @@ class Trace:
     start: Floats
     end: Floats
     lost: NDArray[np.bool_]
+    until: float
 
 
 def static_trace(instance: SocInstance, processors: list[Integers], starts: list[Floats]) -> Trace:
@@ -361,4 +363,5 @@ def static_trace(instance: SocInstance, processors: list[Integers], starts: list
         start=start,
         end=np.concatenate(ends),
         lost=np.zeros(len(start), np.bool_),
+        until=float(max(each.max() for each in ends)),
     )

@@ -73,7 +73,7 @@ def verify(instance: SocInstance, trace: Trace) -> float:
     if instance.arrivals.mode == "static":
         _check_releases(instance, jobs)
     else:
-        _check_stream(instance, jobs, runs, slack)
+        _check_stream(instance, trace, jobs, runs, slack)
     of_task: dict[tuple[int, int], list[_Run]] = defaultdict(list)
     for run in runs:
         _check_run(instance, jobs, run, slack)
@@ -147,8 +147,10 @@ def _check_releases(instance: SocInstance, jobs: list[_Job]) -> None:
             raise _fail(instance, f"job {number} was admitted at {job.admitted:g}, released at {job.arrived:g}")
 
 
-def _check_stream(instance: SocInstance, jobs: list[_Job], runs: list[_Run], slack: float) -> None:
-    """Arrivals within the window, in order, and as many jobs in the system as there are places."""
+def _check_stream(instance: SocInstance, trace: Trace, jobs: list[_Job], runs: list[_Run], slack: float) -> None:
+    """Run to the end of the window; arrivals within it, in order; as many jobs in the system as there are places."""
+    if trace.until < instance.arrivals.window - slack:
+        raise _fail(instance, f"was run up to {trace.until:g}; its window ends at {instance.arrivals.window:g}")
     arrivals = instance.arrivals
     freed = sorted(job.completed for job in jobs if not math.isnan(job.completed))
     for number, job in enumerate(jobs):

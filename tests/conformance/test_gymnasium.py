@@ -101,17 +101,19 @@ def test_environments_survive_pickling_in_mid_episode(case, tools):
 
 def test_pictures(case, tools):
     env = case.single(render_mode="rgb_array")
+    env.reset(seed=3)
+    beginning = env.render()
     for _, action in tools.random_steps(env, seed=3):
         if action is None:
             break
         middle = env.render()
     end = env.render()
-    for picture in (middle, end):
+    for picture in (beginning, middle, end):
         assert picture.dtype == np.uint8
         assert picture.ndim == 3
         assert picture.shape[2] == 3
         assert picture.std() > 0
-    assert middle.shape != end.shape or not np.array_equal(middle, end)
+    assert beginning.shape != end.shape or not np.array_equal(beginning, end)
 
 
 def test_text_pictures(case, tools):

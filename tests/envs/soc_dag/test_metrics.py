@@ -27,6 +27,7 @@ TRACE = Trace(
     start=np.array([0.0, 4.0, 8.0, 17.0, 18.0]),
     end=np.array([4.0, 8.0, 16.0, 18.0, 26.0]),
     lost=np.array([False, False, False, True, False]),
+    until=20.0,
 )
 
 
@@ -53,6 +54,7 @@ def test_nothing_completed():
         *[np.zeros(0, np.int64)] * 3,
         *[np.zeros(0)] * 3,
         np.zeros(0, bool),
+        20.0,
     )
     values = metrics(STREAM, empty)
     assert values["completed_jobs"] == values["utilisation"] == 0

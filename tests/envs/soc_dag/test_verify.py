@@ -18,7 +18,7 @@ CHAIN = JobType("chain", ("a", "b"), [[4, np.inf], [3, 2]], [0], [1], [5])
 ONE = SocInstance("one", CHIP, (CHAIN,))
 
 
-def trace(runs, jobs=((0, 0.0, 0.0, None),)):
+def trace(runs, jobs=((0, 0.0, 0.0, None),), until=1e9):
     """Builds a trace from (job, task, PE, mapped, start, end[, lost]) and (type, arrived, admitted, completed)."""
     columns = list(zip(*[(*run, False)[:7] for run in runs], strict=True))
     kinds, arrived, admitted, completed = zip(*jobs, strict=True)
@@ -36,6 +36,7 @@ def trace(runs, jobs=((0, 0.0, 0.0, None),)):
         *integers,
         *floats,
         np.array(columns[6], np.bool_),
+        until,
     )
 
 
