@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from envs.core.problem import ProblemDefinition
 from envs.soc_dag.benchmarks import BENCHMARKS
 from envs.soc_dag.env import SocDag, SocDagConfig, fit
@@ -36,10 +38,14 @@ def _small(arrivals: Arrivals, **options: Any) -> SocInstance:
     """A chip of three PEs with two small job types, one of whose tasks two PEs cannot run."""
     chip = make_chip("small", ("a", "b", "c"), bandwidth=2.0, latency=1.0, memory_bandwidth=4.0, idle_power=0.1)
     inf = float("inf")
-    fork = JobType("fork", ("x", "y", "z"), [[3, 2, 4], [2, 5, inf], [1, 1, 2]], [0, 0], [1, 2], [4, 6])  # type: ignore[arg-type]
-    join = JobType("join", ("u", "v", "w"), [[2, 2, 3], [4, 2, 1], [inf, 3, inf]], [0, 1], [2, 2], [2, 8])  # type: ignore[arg-type]
+    fork = np.array([[3, 2, 4], [2, 5, inf], [1, 1, 2]])
+    join = np.array([[2, 2, 3], [4, 2, 1], [inf, 3, inf]])
+    job_types = (
+        JobType("fork", ("x", "y", "z"), fork, np.array([0, 0]), np.array([1, 2]), np.array([4.0, 6.0])),
+        JobType("join", ("u", "v", "w"), join, np.array([0, 1]), np.array([2, 2]), np.array([2.0, 8.0])),
+    )
     objective = "makespan" if arrivals.mode == "static" else "mean_latency"
-    return SocInstance("small", chip, (fork, join), arrivals, objective=objective, **options)
+    return SocInstance("small", chip, job_types, arrivals, objective=objective, **options)
 
 
 def _variants() -> tuple[Mapping[str, Any], ...]:

@@ -1,10 +1,10 @@
 """The rules of DAG scheduling on heterogeneous processors, event by event.
 
-A task is *ready* when its predecessors are done. Ready tasks are mapped to processing elements (PEs), one decision after
-the other at the same instant, and wait in the PE's queue; a free PE starts the first task in its queue whose data has
-arrived, and runs it to the end. When no ready task can be mapped, time moves to the next event. These are the semantics
-of DS3 (Arda et al., "DS3: A system-level domain-specific system-on-chip simulation framework", IEEE TC 2020) and of the
-environment of SoCRATES (Sung and Ryu, 2021), without their clock of one step a microsecond.
+A task is *ready* when its predecessors are done. Ready tasks are mapped to processing elements (PEs), one decision
+after the other at the same instant, and wait in the PE's queue; a free PE starts the first task in its queue whose
+data has arrived, and runs it to the end. When no ready task can be mapped, time moves to the next event. These are
+the semantics of DS3 (Arda et al., "DS3: A system-level domain-specific system-on-chip simulation framework", IEEE TC
+2020) and of the environment of SoCRATES (Sung and Ryu, 2021), without their clock of one step a microsecond.
 
 With ``remap``, whenever something happens (a task ends, a job comes, a PE fails or is repaired), tasks that have not
 started are taken back and mapped anew; one that is moved to another PE fetches its data from the moment of the move.
@@ -127,7 +127,8 @@ def _clear(s: SocState, lane: int) -> None:
 
 @njit(cache=True)
 def _exponential(s: SocState, lane: int, mean: float, stream: int, counter: int) -> float:
-    return -mean * np.log(1.0 - stream_uniform(s.key[lane], stream, counter))
+    drawn: float = -mean * np.log(1.0 - stream_uniform(s.key[lane], stream, counter))
+    return drawn
 
 
 @njit(cache=True)
@@ -144,7 +145,8 @@ def _next_change(s: SocState, lane: int, p: int) -> float:
     mean = s.episode[lane].failure_gap if s.processor[lane, p].up else s.episode[lane].repair_time
     gap = _exponential(s, lane, mean, _FAILURES, p * 1000003 + s.processor[lane, p].changes)
     s.processor[lane, p].changes += 1
-    return s.episode[lane].clock + (np.floor(gap) + 1.0 if s.episode[lane].whole else gap)
+    change: float = s.episode[lane].clock + (np.floor(gap) + 1.0 if s.episode[lane].whole else gap)
+    return change
 
 
 @njit(cache=True)
@@ -338,12 +340,13 @@ def _duration(s: SocState, lane: int, mean: float, job: int, task: int, attempt:
     radius = np.sqrt(-2.0 * np.log(1.0 - stream_uniform(s.key[lane], _DURATIONS, counter)))
     angle = 2.0 * np.pi * stream_uniform(s.key[lane], _DURATIONS, counter + 1)
     drawn = mean * (1.0 + s.episode[lane].noise * radius * np.cos(angle))
-    return max(np.rint(drawn), 1.0) if s.episode[lane].whole else max(drawn, 0.01 * mean)
+    duration: float = max(np.rint(drawn), 1.0) if s.episode[lane].whole else max(drawn, 0.01 * mean)
+    return duration
 
 
 @njit(cache=True, forceinline=True)
 def _next_event(s: SocState, lane: int) -> float:
-    following = s.episode[lane].next_arrival
+    following: float = s.episode[lane].next_arrival
     tasks = s.task.shape[2]
     for p in range(s.episode[lane].processors):
         following = min(following, s.processor[lane, p].change_at)
@@ -365,7 +368,8 @@ def _next_event(s: SocState, lane: int) -> float:
 @njit(cache=True, forceinline=True)
 def _tasks_of(s: SocState, lane: int, place: int) -> int:
     kind = s.job[lane, s.place[lane, place].job].type
-    return s.offset[lane, kind + 1] - s.offset[lane, kind]
+    count: int = s.offset[lane, kind + 1] - s.offset[lane, kind]
+    return count
 
 
 @njit(cache=True)

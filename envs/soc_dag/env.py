@@ -91,8 +91,8 @@ class SocDagConfig:
 class SocDag(Problem[SocState, SocInstance, Trace]):
     """DAG scheduling on heterogeneous processors under one configuration.
 
-    The objective is the makespan of a static instance (while it runs, the expected one), or the mean latency of the jobs
-    completed so far.
+    The objective is the makespan of a static instance (while it runs, the expected one), or the mean latency of the
+    jobs completed so far.
     """
 
     def __init__(self, config: SocDagConfig) -> None:

@@ -79,7 +79,7 @@ def _sum_up(s: SocState, lane: int) -> None:
 @njit(cache=True)
 def expected_excess(s: SocState, lane: int) -> float:
     """Latency above the least one of completed jobs, plus that expected of the jobs in the system."""
-    total = s.episode[lane].excess
+    total: float = s.episode[lane].excess
     for place in range(s.episode[lane].limit):
         job = s.place[lane, place].job
         if job >= 0:
@@ -115,8 +115,9 @@ def _data_arrival(s: SocState, lane: int, place: int, task: int, first: int, p: 
     now = s.episode[lane].clock
     fetched = s.task[lane, place, task].fetched_to
     if fetched == p:
-        return max(now, s.task[lane, place, task].data_at)
-    data = now
+        there: float = max(now, s.task[lane, place, task].data_at)
+        return there
+    data: float = now
     kernel = first + task
     for i in range(s.predecessor_from[lane, kernel], s.predecessor_from[lane, kernel + 1]):
         before = s.predecessor[lane, i] - first

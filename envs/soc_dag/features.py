@@ -1,7 +1,7 @@
 """What an observation holds: names, units and bounds of every feature, and the graph around them.
 
-The static graph is that of the job types: a *kernel* is a task of a job type. The dynamic graph is that of the tasks to be
-mapped (*task*), the jobs in the system (*job*) and the processing elements (*processor*); with pair decisions, every
+The static graph is that of the job types: a *kernel* is a task of a job type. The dynamic graph is that of the tasks to
+be mapped (*task*), the jobs in the system (*job*) and the processing elements (*processor*); with pair decisions, every
 combination of an offered task and a processing element is a node (*pair*), otherwise an edge.
 
 ``unit`` is the mean execution time over all kernels and the processing elements that run them; ``now`` is the simulated
@@ -124,8 +124,8 @@ CONTEXT_FEATURES = (
 def soc_dag_spec(capacity: Capacity, decision: int) -> GraphSpec:
     """Returns the graph specification.
 
-    Rows: kernels in the order of the job types; jobs by place, free places are left out; tasks in the order in which they
-    became ready; pairs ``task * processors of the instance + processor``.
+    Rows: kernels in the order of the job types; jobs by place, free places are left out; tasks in the order in which
+    they became ready; pairs ``task * processors of the instance + processor``.
     """
     pairs = capacity.offers * capacity.processors
     relation = PAIR_FEATURES if decision != PAIR else ()

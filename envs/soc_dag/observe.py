@@ -145,8 +145,8 @@ def observe_dynamic(
 ) -> None:
     """Writes what changes from decision to decision.
 
-    ``pairs`` are the features of nodes (pair decisions), indexed by ``pair_task`` and ``pair_processor``, or of the edges
-    ``pair_task`` (then ``pair_processor`` is not used).
+    ``pairs`` are the features of nodes (pair decisions), indexed by ``pair_task`` and ``pair_processor``, or of the
+    edges ``pair_task`` (then ``pair_processor`` is not used).
     """
     row_of_place = np.empty(s.place.shape[1], np.int64)
     for i in range(len(lanes)):

@@ -1,11 +1,12 @@
-"""Online list schedulers as dispatching rules: the smallest value of a ready task on a processing element (PE) is mapped.
+"""Online list schedulers as dispatching rules.
 
-All use expected times: a task's finish on a PE is when its data is there and what was mapped to the PE before is done,
-plus the mean execution time. A rule that asks for the task first takes that with the smallest value on any PE, then its PE.
+Each maps the ready task and the processing element (PE) of the smallest value. All use expected times: a task's
+finish on a PE is when its data is there and what was mapped to the PE before is done, plus the mean execution time.
+Where the task is asked for first, it is that with the smallest value on any PE.
 
-Names: what DS3 and SoCRATES call "ETF" takes the smallest *finish* time, which is min-min; Hwang's ETF takes the smallest
-*start*. What SoCRATES calls HEFT ranks the ready tasks by their mean execution time alone; `heft_rank` uses the upward
-rank of the whole job with communication.
+Names: what DS3 and SoCRATES call "ETF" takes the smallest *finish* time, which is min-min; Hwang's ETF takes the
+smallest *start*. What SoCRATES calls HEFT ranks the ready tasks by their mean execution time alone; `heft_rank` uses
+the upward rank of the whole job with communication.
 """
 
 from __future__ import annotations
@@ -31,43 +32,51 @@ class Offers:
     """What the decision is about, gathered from the state; times are relative to now, in mean execution times.
 
     Attributes:
-        time, start, finish: ``(lanes, offers, PEs)`` execution time, expected start and finish, huge where impossible.
-        least, mean, rank, level, tail: ``(lanes, offers, 1)`` of the task, as in the state.
+        legal: ``(lanes, offers, PEs)`` whether the PE works and can run the task.
+        time, start, finish: ``(lanes, offers, PEs)`` execution time, expected start and finish, huge where illegal.
+        least, mean, rank, level: ``(lanes, offers, 1)`` of the task, as in the state.
         optimistic: ``(lanes, offers, PEs)`` PEFT's optimistic cost.
         order: ``(1, offers, 1)`` position in the order in which tasks became ready.
         free: ``(lanes, 1, PEs)`` when the PE is expected to be free.
     """
 
+    time: Floats
+    start: Floats
+    finish: Floats
+    optimistic: Floats
+    least: Floats
+    mean: Floats
+    rank: Floats
+    level: Floats
+    order: Floats
+    free: Floats
+
     def __init__(self, state: SocState) -> None:
         """Gathers the rows of the offered tasks."""
         kernel = np.zeros(state.offer.shape, np.int64)
         _offered_kernels(state, kernel)
-        unit, now = state.episode["unit"][:, None, None], state.episode["clock"][:, None, None]
-        legal = np.isfinite(state.pair["finish"])
+        self._kernel = kernel
+        self._unit = state.episode["unit"][:, None, None]
+        self.legal = np.isfinite(state.pair["finish"])
+        now = state.episode["clock"][:, None, None]
+        self.time = self._relative(np.take_along_axis(state.time, kernel[:, :, None], axis=1), 0.0)
+        self.start = self._relative(state.pair["start"], now)
+        self.finish = self._relative(state.pair["finish"], now)
+        self.optimistic = np.take_along_axis(state.optimistic, kernel[:, :, None], axis=1) / self._unit
+        self.least = self._of_task(state.kernel["least"])
+        self.mean = self._of_task(state.kernel["mean"])
+        self.rank = self._of_task(state.kernel["rank"])
+        self.level = self._of_task(state.kernel["level"])
+        self.order = np.arange(state.offer.shape[1], dtype=np.float64)[None, :, None]
+        self.free = (state.processor["available"][:, None, :] - now) / self._unit
 
-        def relative(times: Floats, origin: Floats | float) -> Floats:
-            return (np.where(legal, times, _FAR) - origin) / unit
+    def _relative(self, times: Floats, origin: Floats | float) -> Floats:
+        relative: Floats = (np.where(self.legal, times, _FAR) - origin) / self._unit
+        return relative
 
-        def of_task(values: Floats) -> Floats:
-            chosen: Floats = np.take_along_axis(values, kernel, axis=1)[:, :, None] / unit
-            return chosen
-
-        self.time = relative(np.take_along_axis(state.time, kernel[:, :, None], axis=1), 0.0)
-        self.start = relative(state.pair["start"], now)
-        self.finish = relative(state.pair["finish"], now)
-        self.optimistic = np.take_along_axis(state.optimistic, kernel[:, :, None], axis=1) / unit
-        self.least, self.mean, self.rank, self.level, self.tail = (
-            of_task(values)
-            for values in (
-                state.kernel["least"],
-                state.kernel["mean"],
-                state.kernel["rank"],
-                state.kernel["level"],
-                state.kernel["tail"],
-            )
-        )
-        self.order = np.arange(kernel.shape[1], dtype=np.float64)[None, :, None]
-        self.free = (state.processor["available"][:, None, :] - now) / unit
+    def _of_task(self, values: Floats) -> Floats:
+        chosen: Floats = np.take_along_axis(values, self._kernel, axis=1)[:, :, None] / self._unit
+        return chosen
 
 
 @njit(cache=True)
@@ -101,9 +110,8 @@ def _lay_out(s: SocState, values: Floats, out: Floats) -> None:
 
 def _priority(value: PairValue) -> Callable[[SocState], Floats]:
     def priority(state: SocState) -> Floats:
-        out = np.zeros(state.mask.shape)
-        shape = state.pair["finish"].shape
-        _lay_out(state, np.ascontiguousarray(np.broadcast_to(value(Offers(state)), shape)), out)
+        offers, out = Offers(state), np.zeros(state.mask.shape)
+        _lay_out(state, np.where(offers.legal, value(offers), _FAR), out)
         return out
 
     return priority
@@ -141,7 +149,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             ),
             _rule(
                 "olb",
-                lambda o: o.order * _FIRST + o.free + 1e-9 * o.time + (o.finish > 1e9) * 1e5,
+                lambda o: o.order * _FIRST + o.free,
                 f"{_BRAUN}: first free PE",
             ),
             _rule("heft_rank", lambda o: -o.rank * _FIRST + o.finish, f"{_TOPCUOGLU}: HEFT's order, earliest finish"),

@@ -1,8 +1,8 @@
 """The state of running episodes: what `envs.soc_dag.dynamics` reads and writes.
 
-Axes: L lanes, J places for jobs in the system, T tasks of a job, P processing elements (PEs), K job types, M kernels (the
-tasks of all job types, one after the other), E edges, N jobs of an episode, X runs of tasks, R offered tasks, A actions.
-A task in the system is told by the number ``place * T + task``, its *cell*.
+Axes: L lanes, J places for jobs in the system, T tasks of a job, P processing elements (PEs), K job types, M kernels
+(the tasks of all job types, one after the other), E edges, N jobs of an episode, X runs of tasks, R offered tasks, A
+actions. A task in the system is told by the number ``place * T + task``, its *cell*.
 
 What belongs together is one structured array: ``state.task[lane, place, task].data_at`` in compiled code,
 ``state.task["data_at"]`` in NumPy.
@@ -36,26 +36,27 @@ def _record(real: str = "", whole: str = "", index: str = "", flags: str = "") -
 
 
 EPISODE = _record(
-    real="scale window warm_up noise failure_gap repair_time start_up per_volume mean_transfer typical_length unit clock"
-    " next_arrival latency_sum excess makespan first_makespan",
+    real="scale window warm_up noise failure_gap repair_time start_up per_volume mean_transfer typical_length unit"
+    " clock next_arrival latency_sum excess makespan first_makespan",
     whole="label types kernels processors edges mode limit decision supported pauses arrived_jobs admitted_jobs"
     " completed_jobs ready_count offers chosen records latency_count",
     flags="shared whole latency_objective done",
 )
 """What an episode has one of.
 
-``scale, window, warm_up, noise``: as in the instance. ``failure_gap, repair_time``: mean times between failures and to
-repair, 0 for no failures. ``start_up, per_volume``: mean start-up time, and mean time a volume unit, of a transfer between
-two PEs; ``mean_transfer``: that of an edge. ``typical_length``: mean least latency of a job by the shares of the types.
-``unit``: time that features are measured in, the mean execution time over all kernels and the PEs that run them.
-``next_arrival``: time of the next arrival, or of the next try to admit. ``latency_sum, latency_count``: of the jobs that
-count. ``excess``: latency of completed jobs above the least one. ``makespan``: expected end of all jobs of a static
-instance; ``first_makespan``: that at the start. ``label``: number of a named instance, -1 for a drawn one. ``types,
-kernels, processors, edges``: sizes of the instance. ``mode``: how jobs arrive. ``limit``: most jobs in the system.
-``decision``: what an action picks. ``supported``: kernel and PE pairs that can run. ``pauses``: pauses between arrivals
-drawn so far. ``ready_count, offers, records``: entries in use of ``ready``, ``offer`` and ``record``. ``chosen``: row in
-``offer`` of the task whose PE is asked for, -1 if a task is. ``shared``: transfers go through the shared memory.
-``whole``: whole ticks. ``latency_objective``: the objective is the mean latency, else the makespan.
+``scale, window, warm_up, noise``: as in the instance. ``failure_gap, repair_time``: mean times between failures and
+to repair, 0 for no failures. ``start_up, per_volume``: mean start-up time, and mean time a volume unit, of a transfer
+between two PEs; ``mean_transfer``: that of an edge. ``typical_length``: mean least latency of a job by the shares of
+the types. ``unit``: time that features are measured in, the mean execution time over all kernels and the PEs that run
+them. ``next_arrival``: time of the next arrival, or of the next try to admit. ``latency_sum, latency_count``: of the
+jobs that count. ``excess``: latency of completed jobs above the least one. ``makespan``: expected end of all jobs of
+a static instance; ``first_makespan``: that at the start. ``label``: number of a named instance, -1 for a drawn one.
+``types, kernels, processors, edges``: sizes of the instance. ``mode``: how jobs arrive. ``limit``: most jobs in the
+system. ``decision``: what an action picks. ``supported``: kernel and PE pairs that can run. ``pauses``: pauses
+between arrivals drawn so far. ``ready_count, offers, records``: entries in use of ``ready``, ``offer`` and
+``record``. ``chosen``: row in ``offer`` of the task whose PE is asked for, -1 if a task is. ``shared``: transfers go
+through the shared memory. ``whole``: whole ticks. ``latency_objective``: the objective is the mean latency, else the
+makespan.
 """
 
 KIND = _record(real="share length")
@@ -70,9 +71,9 @@ PROCESSOR = _record(
     index="running running_record queued changes",
     flags="up",
 )
-"""PE: bandwidth to the shared memory, active and idle power, true and expected end of the running task, time of the next
-failure or repair, when it is expected to have done what is mapped to it; cell that runs (-1: none) and its row in
-``record``, tasks in its queue, failures and repairs so far; whether it works."""
+"""PE: bandwidth to the shared memory, active and idle power, true and expected end of the running task, time of the
+next failure or repair, when it is expected to have done what is mapped to it; cell that runs (-1: none) and its row
+in ``record``, tasks in its queue, failures and repairs so far; whether it works."""
 
 JOB = _record(real="arrived admitted completed", index="type")
 """Job of the episode, as in a trace; ``completed`` is inf until it is."""

@@ -87,7 +87,8 @@ def mean_times(times: Floats) -> Floats:
     """Returns the ``(T,)`` mean over the PEs that can run a task."""
     possible = np.isfinite(times)
     total: Floats = np.where(possible, times, 0.0).sum(axis=1)
-    return total / possible.sum(axis=1)
+    mean: Floats = total / possible.sum(axis=1)
+    return mean
 
 
 def load_tables(state: SocState, lane: int, instance: SocInstance, tables: Tables) -> None:
