@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +29,40 @@ class Dispatcher(Protocol):
         ...
 
 
+Seeds = int | Sequence[int]
+"""Seed of draws for all lanes together, or one seed a lane: then no lane's draws depend on its neighbours."""
+
+
+class LaneDraws:
+    """Random numbers for all lanes, from one generator or from one a lane.
+
+    Args:
+        seed: Seed of the one generator, or the seeds of the lanes' own.
+    """
+
+    def __init__(self, seed: Seeds) -> None:
+        """Prepares the generators."""
+        self._alone = isinstance(seed, int)
+        self._generators = [np.random.default_rng(one) for one in ([seed] if isinstance(seed, int) else seed)]
+
+    def uniform(self, lanes: int, count: int) -> NDArray[np.float64]:
+        """Returns ``(lanes, count)`` numbers, uniform on [0, 1)."""
+        if self._alone:
+            return self._generators[0].random((lanes, count))
+        return np.stack([generator.random(count) for generator in self._of(lanes)])
+
+    def normal(self, lanes: int, count: int) -> NDArray[np.float64]:
+        """Returns ``(lanes, count)`` standard normal numbers."""
+        if self._alone:
+            return self._generators[0].standard_normal((lanes, count))
+        return np.stack([generator.standard_normal(count) for generator in self._of(lanes)])
+
+    def _of(self, lanes: int) -> list[np.random.Generator]:
+        if len(self._generators) != lanes:
+            raise UsageError(f"there are {len(self._generators)} seeds for {lanes} lanes; expected one a lane")
+        return self._generators
+
+
 class RuleDispatcher:
     """Follows a dispatching rule: the legal candidate of least priority, ties to the smaller action index.
 
@@ -38,17 +73,17 @@ class RuleDispatcher:
     Args:
         rule: The rule.
         noise: Standard deviation of the logarithm of the factor; 0 for the plain rule.
-        seed: Seed of the noise.
+        seed: Seed of the noise, or one seed a lane.
     """
 
-    def __init__(self, rule: Rule, noise: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, rule: Rule, noise: float = 0.0, seed: Seeds = 0) -> None:
         """Prepares the generator of the noise."""
         if not (np.isfinite(noise) and noise >= 0.0):
             raise UsageError(f"noise of rule {rule.name} is {noise}; expected a finite number of at least 0")
         self.name = rule.name
         self._rule = rule
         self._noise = noise
-        self._generator = np.random.default_rng(seed)
+        self._draws = LaneDraws(seed)
 
     def reset(self, env: GraphVectorEnv, observation: Observation) -> None:
         """Has nothing to forget."""
@@ -57,7 +92,7 @@ class RuleDispatcher:
         """Returns the action of least (noisy) priority in every lane."""
         priority = self._rule.priority(env.state)
         if self._noise > 0.0:
-            priority = priority * np.exp(self._noise * self._generator.standard_normal(priority.shape))
+            priority = priority * np.exp(self._noise * self._draws.normal(*priority.shape))
         return _least_legal(priority, observation[ACTION_MASK])
 
 
@@ -65,14 +100,14 @@ class RandomDispatcher:
     """Picks uniformly among the legal candidates.
 
     Args:
-        seed: Seed of the choice.
+        seed: Seed of the choice, or one seed a lane.
     """
 
     name = "random"
 
-    def __init__(self, seed: int = 0) -> None:
-        """Prepares the generator."""
-        self._generator = np.random.default_rng(seed)
+    def __init__(self, seed: Seeds = 0) -> None:
+        """Prepares the generators."""
+        self._draws = LaneDraws(seed)
 
     def reset(self, env: GraphVectorEnv, observation: Observation) -> None:
         """Has nothing to forget."""
@@ -80,7 +115,7 @@ class RandomDispatcher:
     def decide(self, env: GraphVectorEnv, observation: Observation) -> NDArray[np.int64]:
         """Returns a random legal action in every lane."""
         mask = observation[ACTION_MASK]
-        return _least_legal(self._generator.random(mask.shape), mask)
+        return _least_legal(self._draws.uniform(*mask.shape), mask)
 
 
 def _least_legal(priority: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -66,21 +66,21 @@ class OnnxDispatcher:
         self.options: dict[str, Any] = dict(self.metadata["options"])
         self._inputs = {port.name: port for port in self._session.get_inputs()}
         self._cached = {port.name: port for port in self._session.get_overridable_initializers()}
-        self._generator: np.random.Generator | None = None
+        self._generators: list[np.random.Generator] = []
         self._temperature = 1.0
         self._lanes: list[_Episode] = []
 
-    def sampling(self, seed: int, temperature: float = 1.0) -> OnnxDispatcher:
+    def sampling(self, seed: int | Sequence[int], temperature: float = 1.0) -> OnnxDispatcher:
         """Returns a dispatcher that samples from the same policy.
 
         Args:
-            seed: Seed of the draws.
+            seed: Seed of the draws, or one seed a lane: then no lane's draws depend on its neighbours.
             temperature: Divides the logits; above 0.
         """
         if not temperature > 0.0:
             raise OnnxPolicyError(f"temperature is {temperature}; expected a positive number")
         other = copy.copy(self)
-        other._generator = np.random.default_rng(seed)
+        other._generators = [np.random.default_rng(one) for one in ([seed] if isinstance(seed, int) else seed)]
         other._temperature = temperature
         other._lanes = []
         return other
@@ -141,7 +141,7 @@ class OnnxDispatcher:
                 episode = self._lanes[lane] = self._encode(spec, observation, lane)
             feeds = {**episode.arrays, **unpadded(spec, observation, lane, spec.dynamic_keys)}
             scores = self._session.run(["logits"], feeds)[0]
-            actions[lane] = episode.candidates[self._choose(scores)]
+            actions[lane] = episode.candidates[self._choose(scores, lane)]
         return actions
 
     def check_interface(self, offered: Mapping[str, Any]) -> None:
@@ -156,10 +156,11 @@ class OnnxDispatcher:
                 f"{self.name} was trained on other observations than this environment's: {difference}"
             )
 
-    def _choose(self, scores: NDArray[np.float32]) -> int:
-        if self._generator is None:
+    def _choose(self, scores: NDArray[np.float32], lane: int) -> int:
+        if not self._generators:
             return int(scores.argmax())
-        return int((scores / self._temperature + self._generator.gumbel(size=len(scores))).argmax())
+        generator = self._generators[lane if len(self._generators) > 1 else 0]
+        return int((scores / self._temperature + generator.gumbel(size=len(scores))).argmax())
 
     def _encode(self, spec: GraphSpec, observation: Observation, lane: int) -> _Episode:
         """Runs a lane's first decision and keeps what stays for the episode."""

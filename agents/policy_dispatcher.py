@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from agents.dispatcher import LaneDraws, Seeds
 from envs.core import GraphSpec, GraphVectorEnv, Observation
 from envs.core.spec import ACTION_MASK
 from models.batch import decision_graph, static_graph
@@ -23,7 +24,7 @@ class PolicyDispatcher:
         network: The network.
         name: Name for reports.
         options: Environment options that the policy must be run with.
-        seed: Seed of the sampling; None takes the most probable action.
+        seed: Seed of the sampling, or one seed a lane; None takes the most probable action.
         temperature: Divides the logits when sampling.
     """
 
@@ -33,7 +34,7 @@ class PolicyDispatcher:
         name: str,
         options: Mapping[str, Any] | None = None,
         *,
-        seed: int | None = None,
+        seed: Seeds | None = None,
         temperature: float = 1.0,
     ) -> None:
         """Keeps the network as it is; it is not copied."""
@@ -41,13 +42,14 @@ class PolicyDispatcher:
         self.name = name
         self.options = dict(options or {})
         self.temperature = temperature
-        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator().manual_seed(seed) if isinstance(seed, int) else None
+        self._draws = None if seed is None or isinstance(seed, int) else LaneDraws(seed)
         self._embeddings: Embeddings = {}
         self._static: dict[str, torch.Tensor] = {}
         self._episode = torch.zeros(0, dtype=torch.int64)
         self._device = next(network.parameters()).device
 
-    def sampling(self, seed: int, temperature: float = 1.0) -> PolicyDispatcher:
+    def sampling(self, seed: Seeds, temperature: float = 1.0) -> PolicyDispatcher:
         """Returns a dispatcher that samples from the same policy."""
         return PolicyDispatcher(self.network, self.name, self.options, seed=seed, temperature=temperature)
 
@@ -66,10 +68,12 @@ class PolicyDispatcher:
     def decide(self, env: GraphVectorEnv, observation: Observation) -> NDArray[np.int64]:
         """Chooses one legal action in every lane that has one."""
         logits = self.logits(env.problem.spec, observation)
-        if self._generator is None:
+        if self._generator is None and self._draws is None:
             return logits.argmax(dim=1).cpu().numpy()
         probabilities = torch.softmax(logits / self.temperature, dim=1).cpu()
-        return torch.multinomial(probabilities, 1, generator=self._generator).squeeze(1).numpy()
+        if self._draws is None:
+            return torch.multinomial(probabilities, 1, generator=self._generator).squeeze(1).numpy()
+        return _invert(probabilities.double().numpy(), self._draws.uniform(len(probabilities), 1))
 
     @torch.inference_mode()
     def logits(self, spec: GraphSpec, observation: Observation) -> torch.Tensor:
@@ -78,3 +82,9 @@ class PolicyDispatcher:
         graph = decision_graph(spec, self._static, dynamic, self._episode)
         logits, _ = self.network.decide(self._embeddings, graph)
         return masked(logits, dynamic[ACTION_MASK])
+
+
+def _invert(probabilities: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Draws one index a row, given ``(rows, 1)`` uniform numbers; an entry of probability 0 is never drawn."""
+    cumulated = probabilities.cumsum(axis=1)
+    return np.asarray((cumulated > uniform * cumulated[:, -1:]).argmax(axis=1), np.int64)

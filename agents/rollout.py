@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from agents.dispatcher import Dispatcher
+from agents.dispatcher import Dispatcher, Seeds
 from envs.core import GraphVectorEnv, ProblemDefinition, UsageError
 
 MAX_LANES = 128
@@ -32,8 +32,9 @@ class Outcome:
         objective: Its objective, as recomputed by the independent verifier.
         decisions: Decisions asked of the dispatcher, summed over all samples; after the first of an episode, those
             with a single legal action are left to the environment.
-        wall_seconds: Time for observing, deciding and stepping. Where several instances ran side by side, the
-            instance's share of it by its number of decisions.
+        wall_seconds: Time for observing, deciding and stepping. Where several episodes ran side by side, the
+            episode's share of it by its number of decisions.
+        seed: Seed of the run.
     """
 
     instance: Any
@@ -41,6 +42,7 @@ class Outcome:
     objective: float
     decisions: int
     wall_seconds: float
+    seed: int = 0
 
     @property
     def ms_per_decision(self) -> float:
@@ -54,29 +56,34 @@ def roll_out(
     instances: Sequence[Any],
     dispatcher: Dispatcher,
     *,
-    seed: int = 0,
+    seed: Seeds = 0,
     max_lanes: int = MAX_LANES,
 ) -> list[Outcome]:
     """Runs every instance once, instances of one size side by side, and returns the outcomes in the given order.
+
+    The environment's own draws (arrivals, noise) depend on the seed alone, so that all dispatchers meet the same.
 
     Args:
         definition: The problem.
         options: Options of the environment; capacities are added to fit the instances.
         instances: What to run.
         dispatcher: What decides.
-        seed: Seed of the lanes' own generators; every lane gets the same, so that an outcome does not depend on
-            which other instances ran beside it.
+        seed: Seed of the lanes' own generators, the same for every lane or one for each of ``instances``; an outcome
+            does not depend on which other instances ran beside it.
         max_lanes: Most instances to run side by side.
     """
+    seeds = [seed] * len(instances) if isinstance(seed, int) else list(seed)
+    if len(seeds) != len(instances):
+        raise UsageError(f"seed has {len(seeds)} entries for {len(instances)} instances; expected one for each")
     outcomes: dict[int, Outcome] = {}
     for group in group_by_size(definition, instances):
         for start in range(0, len(group), max_lanes):
             indices = group[start : start + max_lanes]
             chosen = [instances[i] for i in indices]
             env = _environment(definition, options, chosen)
-            run = _run(env, chosen, dispatcher, [_lane_seed(seed, 0)] * len(chosen))
+            run = _run(env, chosen, dispatcher, [_lane_seed(seeds[i], 0) for i in indices])
             for lane, i in enumerate(indices):
-                outcomes[i] = _outcome(definition, env, lane, instances[i], run)
+                outcomes[i] = _outcome(definition, env, lane, instances[i], run, seeds[i])
     return [outcomes[i] for i in range(len(instances))]
 
 
@@ -100,9 +107,14 @@ def best_of(
         samples: Number of episodes.
         seed: Seed of the lanes' own generators, which differ from lane to lane.
         max_lanes: Most episodes to run side by side.
+
+    Raises:
+        UsageError: The environment draws at random on this instance: the best of several episodes would be the one with
+            the luckiest draws.
     """
     if samples < 1:
         raise UsageError(f"samples is {samples}; expected at least 1")
+    check_samples(definition, instance, samples)
     best: Outcome | None = None
     decisions, wall_seconds = 0, 0.0
     for start in range(0, samples, max_lanes):
@@ -113,9 +125,22 @@ def best_of(
         wall_seconds += run.wall_seconds
         lane = int(run.objectives.argmin())
         if best is None or run.objectives[lane] < best.objective:
-            best = _outcome(definition, env, lane, instance, run)
+            best = _outcome(definition, env, lane, instance, run, seed)
     assert best is not None
     return replace(best, decisions=decisions, wall_seconds=wall_seconds)
+
+
+def check_samples(definition: ProblemDefinition, instance: Any, samples: int) -> None:
+    """Checks that the best of so many episodes means something.
+
+    Raises:
+        UsageError: There are several, and the environment itself draws at random on this instance.
+    """
+    if samples > 1 and definition.stochastic(instance):
+        raise UsageError(
+            f"samples is {samples}, but the environment draws at random while it runs {instance.name}, so that the "
+            "best episode is the luckiest one; expected 1"
+        )
 
 
 def verified_objective(definition: ProblemDefinition, instance: Any, solution: Any, claimed: float) -> float:
@@ -186,8 +211,11 @@ def _run(env: GraphVectorEnv, instances: Sequence[Any], dispatcher: Dispatcher, 
     return _Run(info["objective"], decisions, time.perf_counter() - began)
 
 
-def _outcome(definition: ProblemDefinition, env: GraphVectorEnv, lane: int, instance: Any, run: _Run) -> Outcome:
+def _outcome(
+    definition: ProblemDefinition, env: GraphVectorEnv, lane: int, instance: Any, run: _Run, seed: int
+) -> Outcome:
     solution = env.solution(lane)
     objective = verified_objective(definition, instance, solution, float(run.objectives[lane]))
     decisions = int(run.decisions[lane])
-    return Outcome(instance, solution, objective, decisions, run.wall_seconds * decisions / int(run.decisions.sum()))
+    share = decisions / int(run.decisions.sum())
+    return Outcome(instance, solution, objective, decisions, run.wall_seconds * share, seed)

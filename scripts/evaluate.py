@@ -26,6 +26,7 @@ from agents.evaluation.methods import Method, build_methods
 from agents.evaluation.report import ChartFolder, ReportSettings, statement, write_report
 from agents.evaluation.rows import ResultRow, ResultStore, merge, read_csv, write_csv
 from agents.evaluation.runner import Origin, evaluate
+from agents.evaluation.seeds import SeedSummary, signed, stochastic_rows, summarise_seeds
 from agents.evaluation.summary import MethodKey, group_names, summarise
 from agents.provenance import command_line, git_revision
 from envs.core import Benchmark, ProblemDefinition, UsageError, problem
@@ -61,7 +62,7 @@ def run(settings: Mapping[str, Any]) -> None:
     for name in drawn:
         if name not in names:
             raise UsageError(f"charts names {name!r}, which is not among the instances {', '.join(names)}")
-    charts = ChartFolder(store.folder / "charts", definition, drawn)
+    charts = ChartFolder(store.folder / "charts", definition, drawn, seeds[0] if seeds else None)
 
     before = len(store.rows)
     origin = Origin(git_revision(), command_line(sys.argv))
@@ -135,21 +136,41 @@ def _print(
     summaries = summarise(
         rows, benchmark.groups, baseline=baseline, confidence=settings.confidence, resamples=settings.resamples
     )
-    if not summaries:
+    drawn = stochastic_rows(rows, benchmark.instances, definition.stochastic)
+    seeds = summarise_seeds(drawn, baseline=baseline, confidence=settings.confidence, resamples=settings.resamples)
+    if seeds:
+        console.print(_seed_table(definition, seeds, settings.confidence))
+    if not summaries and len(drawn) < len(rows):
         table = Table("instance", "method", "variant", "seed", definition.objective_name, "s")
-        for row in rows:
+        for row in (row for row in rows if row not in drawn):
             table.add_row(
                 row.instance, row.method, row.variant, str(row.seed), f"{row.objective:g}", f"{row.wall_seconds:.3g}"
             )
-    else:
+        console.print(table)
+    elif summaries:
         level = f"{100 * settings.confidence:g} % interval"
         table = Table("method", "variant", *(group or "all" for group in groups), "mean", level, "s / instance")
         for s in sorted(summaries, key=lambda summary: summary.mean.estimate):
             cells = [f"{s.group_gaps[group]:.1f}" if group in s.group_gaps else "-" for group in groups]
             interval = f"{s.mean.low:.1f} to {s.mean.high:.1f}"
             table.add_row(s.key.method, s.key.variant, *cells, f"{s.mean.estimate:.2f}", interval, f"{s.seconds:.3g}")
-    console.print(table)
+        console.print(table)
     console.print(statement(definition, benchmark, names))
+
+
+def _seed_table(definition: ProblemDefinition, summaries: Sequence[SeedSummary], confidence: float) -> Table:
+    """One line an instance and method, best mean first."""
+    table = Table(
+        "instance", "method", "variant", "seeds", definition.objective_name, f"{100 * confidence:g} % interval"
+    )
+    table.add_column("against the baseline")
+    order = list(dict.fromkeys(s.instance for s in summaries))
+    for s in sorted(summaries, key=lambda s: (order.index(s.instance), s.objective.estimate)):
+        interval = f"{s.objective.low:.2f} to {s.objective.high:.2f}"
+        difference = signed(s.difference, 2) if s.difference else "-"
+        mean = f"{s.objective.estimate:.2f}"
+        table.add_row(s.instance, s.key.method, s.key.variant, str(s.seeds), mean, interval, difference)
+    return table
 
 
 def _entries(name: str, value: Any) -> list[Any]:

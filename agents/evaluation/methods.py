@@ -6,16 +6,16 @@ import time
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from agents.dispatcher import Dispatcher, RandomDispatcher, RuleDispatcher
+from agents.dispatcher import Dispatcher, RandomDispatcher, RuleDispatcher, Seeds
 from agents.evaluation.specification import MethodSpecification, Scalar, parse_method
 from agents.interface import first_difference
-from agents.rollout import Outcome, best_of, group_by_size, roll_out, verified_objective
+from agents.rollout import Outcome, best_of, check_samples, group_by_size, roll_out, verified_objective
 from envs.core import ProblemDefinition, Solver, UsageError
 
 RANDOM = "random"
@@ -43,11 +43,23 @@ class Method(ABC):
     @property
     @abstractmethod
     def stochastic(self) -> bool:
-        """Whether another seed may give another result."""
+        """Whether another seed may give another result even where the environment draws nothing."""
+
+    def check(self, instance: Any) -> None:  # noqa: B027 - most methods take every instance
+        """Checks that the method means something on an instance.
+
+        Raises:
+            UsageError: It does not.
+        """
 
     @abstractmethod
-    def run(self, instances: Sequence[Any], seed: int) -> Iterator[list[Outcome]]:
-        """Yields the verified outcome of every instance once, as many at a time as come out together."""
+    def run(self, instances: Sequence[Any], seeds: Sequence[int]) -> Iterator[list[Outcome]]:
+        """Yields the verified outcome of every run once, as many at a time as come out together.
+
+        Args:
+            instances: The instance of each run.
+            seeds: The seed of each run; it decides all that the environment draws, whatever the method.
+        """
 
 
 class LoadedDispatcher(Dispatcher, Protocol):
@@ -58,14 +70,14 @@ class LoadedDispatcher(Dispatcher, Protocol):
         """Options of the environment that it was trained in."""
         ...
 
-    def sampling(self, seed: int, temperature: float = 1.0) -> Dispatcher:
-        """Returns a dispatcher that draws its actions."""
+    def sampling(self, seed: Seeds, temperature: float = 1.0) -> Dispatcher:
+        """Returns a dispatcher that draws its actions, with one seed for all lanes or one a lane."""
         ...
 
 
 @dataclass(frozen=True)
 class GreedyMethod(Method):
-    """A dispatcher that always decides alike; instances of one size run side by side."""
+    """A dispatcher that always decides alike; runs on instances of one size go side by side."""
 
     options: Mapping[str, Any]
     dispatcher: Dispatcher
@@ -73,25 +85,24 @@ class GreedyMethod(Method):
 
     @property
     def stochastic(self) -> bool:
-        """Is False: the seed changes nothing."""
+        """Is False: the seed changes no decision."""
         return False
 
-    def run(self, instances: Sequence[Any], seed: int) -> Iterator[list[Outcome]]:
+    def run(self, instances: Sequence[Any], seeds: Sequence[int]) -> Iterator[list[Outcome]]:
         """Yields the outcomes of one group of equal size after the other."""
-        for group in group_by_size(self.definition, instances):
-            for start in range(0, len(group), self.max_lanes):
-                chosen = [instances[i] for i in group[start : start + self.max_lanes]]
-                yield roll_out(
-                    self.definition, self.options, chosen, self.dispatcher, seed=seed, max_lanes=self.max_lanes
-                )
+        for chosen, own in side_by_side(self.definition, instances, seeds, self.max_lanes):
+            yield roll_out(self.definition, self.options, chosen, self.dispatcher, seed=own, max_lanes=self.max_lanes)
 
 
 @dataclass(frozen=True)
 class SampledMethod(Method):
-    """A dispatcher that draws: the best of several episodes of each instance."""
+    """A dispatcher that draws: the best of several episodes of each instance.
+
+    Where the environment draws too, a run is a single episode, and runs go side by side like those of a greedy method.
+    """
 
     options: Mapping[str, Any]
-    make: Callable[[int], Dispatcher]
+    make: Callable[[Seeds], Dispatcher]
     samples: int
     max_lanes: int
 
@@ -100,21 +111,37 @@ class SampledMethod(Method):
         """Is True: the seed decides the draws."""
         return True
 
-    def run(self, instances: Sequence[Any], seed: int) -> Iterator[list[Outcome]]:
-        """Yields one outcome at a time; draws depend on the seed and the instance alone."""
-        for instance in instances:
-            draw = _draw_seed(seed, instance.name)
-            yield [
-                best_of(
-                    self.definition,
-                    self.options,
-                    instance,
-                    self.make(draw),
-                    self.samples,
-                    seed=draw,
-                    max_lanes=self.max_lanes,
-                )
-            ]
+    def check(self, instance: Any) -> None:
+        """Refuses to sample several episodes where the environment draws too."""
+        try:
+            check_samples(self.definition, instance, self.samples)
+        except UsageError as error:
+            raise UsageError(f"method {self.name} ({self.variant}): {error}") from None
+
+    def run(self, instances: Sequence[Any], seeds: Sequence[int]) -> Iterator[list[Outcome]]:
+        """Yields outcomes; the draws of a run depend on its seed and instance alone."""
+        runs = list(zip(instances, seeds, strict=True))
+        alone = [run for run in runs if not self.definition.stochastic(run[0])]
+        together = [run for run in runs if self.definition.stochastic(run[0])]
+        for instance, seed in alone:
+            yield [self._best_of(instance, seed)]
+        for chosen, own in side_by_side(self.definition, *_columns(together), self.max_lanes):
+            draws = [_draw_seed(seed, instance.name) for instance, seed in zip(chosen, own, strict=True)]
+            dispatcher = self.make(draws)
+            yield roll_out(self.definition, self.options, chosen, dispatcher, seed=own, max_lanes=self.max_lanes)
+
+    def _best_of(self, instance: Any, seed: int) -> Outcome:
+        draw = _draw_seed(seed, instance.name)
+        outcome = best_of(
+            self.definition,
+            self.options,
+            instance,
+            self.make(draw),
+            self.samples,
+            seed=draw,
+            max_lanes=self.max_lanes,
+        )
+        return replace(outcome, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -128,14 +155,24 @@ class SolverMethod(Method):
         """Is True: solvers take a seed, whether or not they use it."""
         return True
 
-    def run(self, instances: Sequence[Any], seed: int) -> Iterator[list[Outcome]]:
+    def run(self, instances: Sequence[Any], seeds: Sequence[int]) -> Iterator[list[Outcome]]:
         """Yields one outcome at a time."""
-        for instance in instances:
+        for instance, seed in zip(instances, seeds, strict=True):
             began = time.perf_counter()
             result = self.solver(instance, seed=seed)
             wall_seconds = time.perf_counter() - began
             objective = verified_objective(self.definition, instance, result.solution, result.objective)
-            yield [Outcome(instance, result.solution, objective, 0, wall_seconds)]
+            yield [Outcome(instance, result.solution, objective, 0, wall_seconds, seed)]
+
+
+def side_by_side(
+    definition: ProblemDefinition, instances: Sequence[Any], seeds: Sequence[int], max_lanes: int
+) -> Iterator[tuple[list[Any], list[int]]]:
+    """Yields the instances and seeds of runs that share an environment: of one size, at most ``max_lanes``."""
+    for group in group_by_size(definition, instances):
+        for start in range(0, len(group), max_lanes):
+            indices = group[start : start + max_lanes]
+            yield [instances[i] for i in indices], [seeds[i] for i in indices]
 
 
 def build_methods(
@@ -358,6 +395,10 @@ class _Settings:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageError(f"method {self._spec}: {key} is {value}; expected a whole number of at least 1")
         return value
+
+
+def _columns(runs: Sequence[tuple[Any, int]]) -> tuple[list[Any], list[int]]:
+    return [instance for instance, _ in runs], [seed for _, seed in runs]
 
 
 def _draw_seed(seed: int, name: str) -> int:

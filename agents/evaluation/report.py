@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.evaluation.plots import gap_plot, group_plot, time_plot
-from agents.evaluation.rows import ResultRow
+from agents.evaluation.rows import ResultRow, metric_names
+from agents.evaluation.seeds import signed, stochastic_rows, summarise_seeds
 from agents.evaluation.summary import MethodSummary, baseline_key, group_names, summarise
 from agents.provenance import package_versions
 from agents.rollout import Outcome
@@ -58,17 +59,21 @@ class ChartFolder:
         folder: Where the fragments lie.
         definition: Knows how to draw a solution.
         instances: Names of the instances whose solutions are drawn.
+        seed: Only runs of this seed are drawn; None draws all.
     """
 
-    def __init__(self, folder: Path, definition: ProblemDefinition, instances: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, definition: ProblemDefinition, instances: Sequence[str], seed: int | None = None
+    ) -> None:
         """Makes nothing yet."""
         self._folder = folder
         self._definition = definition
         self._instances = frozenset(instances)
+        self._seed = seed
 
     def watch(self, row: ResultRow, outcome: Outcome) -> None:
-        """Draws the outcome if its instance is to be drawn."""
-        if row.instance in self._instances:
+        """Draws the outcome if its instance and seed are to be drawn."""
+        if row.instance in self._instances and self._seed in (None, row.seed):
             write_text(self._path(row), self._definition.chart_html(outcome.instance, outcome.solution))
 
     def charts(self, rows: Sequence[ResultRow]) -> list[Chart]:
@@ -106,6 +111,7 @@ def write_report(
     """
     names = [instance.name for instance in benchmark.instances]
     rows = [row for row in rows if row.instance in set(names)]
+    drawn = stochastic_rows(rows, benchmark.instances, definition.stochastic)
     summaries = summarise(
         rows,
         benchmark.groups,
@@ -127,6 +133,10 @@ def write_report(
             baseline=str(baseline_key(summaries)) if summaries else "",
             level=f"{100.0 * settings.confidence:g} %",
             plots=plots,
+            seed_summaries=summarise_seeds(
+                drawn, baseline=settings.baseline, confidence=settings.confidence, resamples=settings.resamples
+            ),
+            metric_names=metric_names(drawn),
             charts=charts,
             rows=rows,
             provenance=provenance(rows),
@@ -170,7 +180,7 @@ def _template() -> jinja2.Template:
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.globals.update(number=_number, small=_small, plain=_plain)
+    environment.globals.update(number=_number, small=_small, plain=_plain, signed=signed)
     text = files("agents.evaluation").joinpath("templates/report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(text)
 

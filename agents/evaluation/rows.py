@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +46,7 @@ class ResultRow:
         verified: Whether the independent verifier accepted the solution; rows are not written otherwise.
         git_revision: Revision of the program.
         command: Command that produced the row.
+        metrics: Further measures of the solution by name, in columns of their own after the fixed ones.
     """
 
     instance: str
@@ -64,14 +65,26 @@ class ResultRow:
     verified: bool
     git_revision: str
     command: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def key(self) -> RunKey:
         """Identity of the run."""
         return RunKey(self.instance, self.method, self.kind, self.variant, self.seed)
 
+    def to_record(self) -> dict[str, Any]:
+        """Returns the value of every column that the row has."""
+        return {**{name: getattr(self, name) for name in COLUMNS}, **self.metrics}
 
-COLUMNS = tuple(field.name for field in fields(ResultRow))
+
+_FIXED = tuple(field for field in fields(ResultRow) if field.name != "metrics")
+COLUMNS = tuple(field.name for field in _FIXED)
+"""The columns of every result file; the metrics follow them."""
+
+
+def metric_names(rows: Iterable[ResultRow]) -> tuple[str, ...]:
+    """Names of the metrics of all rows, in order of first appearance."""
+    return tuple(dict.fromkeys(name for row in rows for name in row.metrics))
 
 
 def gap_percent(objective: float, reference: Reference | None) -> float | None:
@@ -85,22 +98,27 @@ def read_csv(path: str | os.PathLike[str]) -> list[ResultRow]:
     """Reads rows back.
 
     Raises:
-        UsageError: The file does not have exactly the columns of `ResultRow`, or a value cannot be read.
+        UsageError: The file does not begin with the columns of `ResultRow`, or a value cannot be read.
     """
     with Path(path).open(encoding="utf-8", newline="") as handle:
         reader = csv.DictReader(handle)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        names = tuple(reader.fieldnames or ())
+        if names[: len(COLUMNS)] != COLUMNS or len(set(names)) != len(names) or "" in names:
             raise UsageError(f"{path} has the columns {reader.fieldnames}; expected {', '.join(COLUMNS)}")
-        return [_parse(record, f"{path}, line {reader.line_num}") for record in reader]
+        metrics = names[len(COLUMNS) :]
+        return [_parse(record, metrics, f"{path}, line {reader.line_num}") for record in reader]
 
 
 def write_csv(path: str | os.PathLike[str], rows: Iterable[ResultRow]) -> None:
     """Writes rows as CSV, whole or not at all."""
+    rows = list(rows)
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        columns = (*COLUMNS, *metric_names(rows))
+        writer.writerow(columns)
         for row in rows:
-            writer.writerow([_format(value) for value in asdict(row).values()])
+            record = row.to_record()
+            writer.writerow([_format(record.get(name)) for name in columns])
 
 
 def write_parquet(path: str | os.PathLike[str], rows: Sequence[ResultRow]) -> None:
@@ -109,9 +127,10 @@ def write_parquet(path: str | os.PathLike[str], rows: Sequence[ResultRow]) -> No
     from pyarrow import parquet
 
     types = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64(), "bool": pyarrow.bool_()}
-    schema = pyarrow.schema([(field.name, types[_base_type(field.type)]) for field in fields(ResultRow)])
+    fixed = [(field.name, types[_base_type(field.type)]) for field in _FIXED]
+    schema = pyarrow.schema([*fixed, *((name, pyarrow.float64()) for name in metric_names(rows))])
     with atomic_path(path) as temporary:
-        parquet.write_table(pyarrow.Table.from_pylist([asdict(row) for row in rows], schema=schema), temporary)
+        parquet.write_table(pyarrow.Table.from_pylist([row.to_record() for row in rows], schema=schema), temporary)
 
 
 def merge(old: Iterable[ResultRow], new: Iterable[ResultRow]) -> list[ResultRow]:
@@ -161,21 +180,22 @@ def _format(value: Any) -> str:
     return str(value)
 
 
-def _parse(record: dict[str, Any], where: str) -> ResultRow:
-    values: dict[str, Any] = {}
-    for field in fields(ResultRow):
-        text = record[field.name]
-        try:
-            values[field.name] = _convert(str(field.type), text)
-        except (KeyError, ValueError, TypeError):
-            raise UsageError(f"{where}: {field.name} is {text!r}; expected {field.type}") from None
-    return ResultRow(**values)
+def _parse(record: dict[str, Any], metrics: Sequence[str], where: str) -> ResultRow:
+    values = {field.name: _convert(str(field.type), record[field.name], field.name, where) for field in _FIXED}
+    given = [name for name in metrics if record[name] != ""]
+    return ResultRow(**values, metrics={name: _convert("float", record[name], name, where) for name in given})
 
 
-def _convert(annotation: str, text: str) -> Any:
+def _convert(annotation: str, text: str, name: str, where: str) -> Any:
     if text == "" and annotation.endswith("| None"):
         return None
-    base = _base_type(annotation)
-    if base == "bool":
-        return {"True": True, "False": False}[text]
-    return {"str": str, "int": int, "float": float}[base](text)
+    types: dict[str, Callable[[str], Any]] = {
+        "str": str,
+        "int": int,
+        "float": float,
+        "bool": {"True": True, "False": False}.__getitem__,
+    }
+    try:
+        return types[_base_type(annotation)](text)
+    except (KeyError, ValueError, TypeError):
+        raise UsageError(f"{where}: {name} is {text!r}; expected {annotation}") from None

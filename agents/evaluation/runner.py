@@ -40,7 +40,8 @@ def evaluate(
 ) -> None:
     """Runs what the store does not hold yet; rows are stored as they come.
 
-    Methods that no seed changes run with the first seed only.
+    Where no seed changes the result, a method runs with the first seed only; where the environment itself draws, every
+    method runs with every seed and meets the same draws under the same seed.
 
     Args:
         benchmark: Instances and their references.
@@ -56,11 +57,14 @@ def evaluate(
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
             raise UsageError(f"seeds has the entry {seed!r}; expected whole numbers from 0 to 2147483647")
+    for method in methods:
+        for instance in benchmark.instances:
+            method.check(instance)
     plan = _plan(benchmark, methods, seeds, store)
-    with _progress_bar(sum(len(instances) for _, _, instances in plan), progress) as advance:
-        for method, seed, instances in plan:
-            for outcomes in method.run(instances, seed):
-                rows = [_row(benchmark, method, seed, outcome, origin) for outcome in outcomes]
+    with _progress_bar(sum(len(own) for _, _, own in plan), progress) as advance:
+        for method, instances, own in plan:
+            for outcomes in method.run(instances, own):
+                rows = [_row(benchmark, method, outcome, origin) for outcome in outcomes]
                 store.append(rows)
                 for row, outcome in zip(rows, outcomes, strict=True):
                     if watch is not None:
@@ -70,28 +74,31 @@ def evaluate(
 
 def _plan(
     benchmark: Benchmark, methods: Sequence[Method], seeds: Sequence[int], store: ResultStore
-) -> list[tuple[Method, int, list[Any]]]:
+) -> list[tuple[Method, list[Any], list[int]]]:
+    """The methods that have something to do, with the instance and the seed of every missing run."""
     plan = []
     for method in methods:
-        for seed in seeds if method.stochastic else seeds[:1]:
-            missing = [
-                instance
-                for instance in benchmark.instances
-                if RunKey(instance.name, method.name, method.kind, method.variant, seed) not in store
-            ]
-            if missing:
-                plan.append((method, seed, missing))
+        missing = [
+            (instance, seed)
+            for number, seed in enumerate(dict.fromkeys(seeds))
+            for instance in benchmark.instances
+            if (number == 0 or method.stochastic or method.definition.stochastic(instance))
+            and RunKey(instance.name, method.name, method.kind, method.variant, seed) not in store
+        ]
+        if missing:
+            plan.append((method, [instance for instance, _ in missing], [seed for _, seed in missing]))
     return plan
 
 
-def _row(benchmark: Benchmark, method: Method, seed: int, outcome: Outcome, origin: Origin) -> ResultRow:
+def _row(benchmark: Benchmark, method: Method, outcome: Outcome, origin: Origin) -> ResultRow:
     reference = benchmark.references.get(outcome.instance.name)
+    measure = method.definition.metrics
     return ResultRow(
         instance=outcome.instance.name,
         method=method.name,
         kind=method.kind,
         variant=method.variant,
-        seed=seed,
+        seed=outcome.seed,
         objective=outcome.objective,
         reference=reference.value if reference else None,
         reference_source=reference.source if reference else "",
@@ -103,6 +110,7 @@ def _row(benchmark: Benchmark, method: Method, seed: int, outcome: Outcome, orig
         verified=True,
         git_revision=origin.git_revision,
         command=origin.command,
+        metrics=dict(measure(outcome.instance, outcome.solution)) if measure is not None else {},
     )
 
 

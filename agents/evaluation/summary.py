@@ -86,7 +86,7 @@ def summarise(
             by_method.setdefault(MethodKey(row.method, row.kind, row.variant), []).append(row)
     if not by_method:
         return []
-    reference = _find_baseline(list(by_method), baseline)
+    reference = find_baseline(list(by_method), baseline)
     base = _gaps(by_method[reference])
     bootstrap: dict[str, Any] = {"confidence": confidence, "resamples": resamples}
     return [
@@ -104,7 +104,12 @@ def baseline_key(summaries: Sequence[MethodSummary]) -> MethodKey:
     return next(summary.key for summary in summaries if summary.difference is None)
 
 
-def _find_baseline(keys: Sequence[MethodKey], baseline: str | None) -> MethodKey:
+def find_baseline(keys: Sequence[MethodKey], baseline: str | None) -> MethodKey:
+    """Returns the first method called ``baseline``, in any variant or as ``method (variant)``; None gives the first.
+
+    Raises:
+        UsageError: There is none.
+    """
     if baseline is None:
         return keys[0]
     for key in keys:

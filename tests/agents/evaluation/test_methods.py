@@ -107,10 +107,10 @@ def test_all_stands_for_every_rule_once():
 
 
 def test_a_solver_is_timed_and_checked():
-    (outcome,) = next(build("solver:fixed")[0].run([TWO], 0))
+    (outcome,) = next(build("solver:fixed")[0].run([TWO], [0]))
     assert (outcome.objective, outcome.decisions) == (8.0, 0)
     with pytest.raises(RuntimeError, match=r"claimed is 7.0, the verifier finds 8"):
-        next(build("solver:fixed;claim=7.0")[0].run([TWO], 0))
+        next(build("solver:fixed;claim=7.0")[0].run([TWO], [0]))
 
 
 class Learned(RuleDispatcher):
@@ -140,8 +140,8 @@ def test_a_checkpoint_runs_in_the_builder_it_was_trained_in(tmp_path, monkeypatc
     assert sampled.variant == "builder=active;samples=16"
     assert hot.variant == "builder=non_delay;samples=16;temperature=2"
     # Giffler and Thompson's conflict set on machine 1 holds both jobs; the shorter one starts at 5, the other at 7.
-    assert next(greedy.run([TWO], 0))[0].objective == 11
-    assert 16 <= next(sampled.run([TWO], 0))[0].decisions <= 32  # one or two of the four have two candidates
+    assert next(greedy.run([TWO], [0]))[0].objective == 11
+    assert 16 <= next(sampled.run([TWO], [0]))[0].decisions <= 32  # one or two of the four have two candidates
     with pytest.raises(UsageError, match="temperature needs samples"):
         build(f"checkpoint:{tmp_path};temperature=2")
     with pytest.raises(UsageError, match=r"trained on other observations: interface\.nodes\.wait is only on one side"):
@@ -151,6 +151,6 @@ def test_a_checkpoint_runs_in_the_builder_it_was_trained_in(tmp_path, monkeypatc
 def test_draws_depend_on_seed_and_instance_alone():
     (method,) = build("rule:random;samples=2")
     other = JobShopInstance("other", np.array([[0, 1], [1, 0]]), np.array([[1, 5], [2, 2]]), 2)
-    together = [batch[0].solution.starts.tolist() for batch in method.run([other, TWO], 5)]
-    alone = [batch[0].solution.starts.tolist() for batch in method.run([TWO], 5)]
+    together = [batch[0].solution.starts.tolist() for batch in method.run([other, TWO], [5, 5])]
+    alone = [batch[0].solution.starts.tolist() for batch in method.run([TWO], [5])]
     assert together[1] == alone[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_both_files_give_the_rows_back(tmp_path):
     store = ResultStore(tmp_path)
     rows = run(store, "rule:spt", "rule:random;samples=3", seeds=(0, 7))
     assert read_csv(store.csv_path) == rows
-    assert parquet.read_table(store.parquet_path).to_pylist() == [vars(row) for row in rows]
+    assert parquet.read_table(store.parquet_path).to_pylist() == [row.to_record() for row in rows]
     assert len(rows) == 3 + 2 * 3  # a plain rule runs once, whatever the seeds
 
 
@@ -98,14 +99,23 @@ def test_a_wrong_objective_is_no_row(tmp_path):
     assert not store.csv_path.exists()
 
 
+class Unwritable:
+    """A row that fails while it is written."""
+
+    metrics: Mapping[str, float] = {}
+
+    def to_record(self):
+        raise TypeError
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     store = ResultStore(tmp_path)
     rows = list(run(store, "rule:spt"))
     before = store.csv_path.read_bytes(), store.parquet_path.read_bytes()
     with pytest.raises(TypeError):
-        write_csv(store.csv_path, [*rows, None])
+        write_csv(store.csv_path, [*rows, Unwritable()])
     with pytest.raises(TypeError):
-        write_parquet(store.parquet_path, [*rows, None])
+        write_parquet(store.parquet_path, [*rows, Unwritable()])
     assert (store.csv_path.read_bytes(), store.parquet_path.read_bytes()) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.csv", "rows.parquet"]
 
