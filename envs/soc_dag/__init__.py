@@ -50,11 +50,12 @@ def _small(arrivals: Arrivals, **options: Any) -> SocInstance:
 
 def _variants() -> tuple[Mapping[str, Any], ...]:
     static = Arrivals(releases=((0, 0.0), (1, 0.0), (0, 5.0)))
+    other = Arrivals(releases=((1, 0.0), (1, 2.0)))
     blocking = Arrivals("blocking", scale=4.0, window=60.0, limit=2)
     crowded = Arrivals("open", scale=3.0, window=60.0, limit=3, warm_up=10.0)
     failing = Failures(between=25.0, repair=6.0)
     return (
-        {"instances": (_small(static),)},
+        {"instances": (_small(static), _small(other))},
         {"instances": (_small(blocking, whole_ticks=True),), "decision": "two_step"},
         {"instances": (_small(crowded, noise=0.3),), "decision": "task", "reward": "objective"},
         {"instances": (_small(blocking, noise=0.2, whole_ticks=True, failures=failing),), "reward": "completion_bonus"},
