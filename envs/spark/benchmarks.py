@@ -10,7 +10,7 @@ from envs.spark.generators import WORKLOADS, WorkloadSize
 from envs.spark.partition import partition
 
 UWFQ_SEEDS: Mapping[str, int] = MappingProxyType(
-    {"power_small": 5, "large_small": 5, "large": 1, "super_small": 1, "homo_like": 5, "hetero_like": 5}
+    {"power_small": 5, "large_small": 5, "large": 1, "super_small": 1, "homo_like": 2, "hetero_like": 2}
 )
 """Instances of every workload in the benchmark ``uwfq``; two of them have nothing random."""
 

@@ -31,10 +31,9 @@ def draw_word(generator: NDArray[np.uint64], lane: int) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def begin(state: SparkState, lane: int, levels: int) -> None:
-    """Begins an episode on the instance that stands in the lane, and runs to the first decision."""
+    """Begins an episode on the instance that stands in the cleared lane, and runs to the first decision."""
     _prepare_instance(state, lane)
-    _clear(state, lane)
-    virtual_time.clear(state, lane)
+    _prepare_episode(state, lane)
     _run(state, lane, levels)
 
 
@@ -66,7 +65,7 @@ def step(
             _run(state, lane, levels)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def level_limit(state: SparkState, lane: int, level: int, levels: int) -> int:
     """Cores that a job may use at a level: the levels cut the cluster into equal steps."""
     cores = state.size[lane, 5]
@@ -78,12 +77,13 @@ def level_limit(state: SparkState, lane: int, level: int, levels: int) -> int:
 def free_cores(state: SparkState, lane: int) -> int:
     """Number of cores that run nothing."""
     count = 0
+    running = state.core_stage[lane]
     for c in range(state.size[lane, 5]):
-        count += state.core_stage[lane, c] < 0
+        count += running[c] < 0
     return count
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def can_start(state: SparkState, lane: int, stage: int) -> bool:
     """The stage's parents are complete and some of its tasks have not started."""
     ready: bool = state.missing[lane, stage] == 0
@@ -94,25 +94,22 @@ def can_start(state: SparkState, lane: int, stage: int) -> bool:
 def _prepare_instance(state: SparkState, lane: int) -> None:
     """Computes what follows from the instance alone."""
     jobs, stages, edges, cores = state.size[lane, 1], state.size[lane, 2], state.size[lane, 4], state.size[lane, 5]
-    state.tail[lane, :] = 0.0
-    state.job_estimate[lane, :] = 0.0
-    state.job_work[lane, :] = 0.0
-    state.ideal[lane, :] = 0.0
+    first, duration, longest_from = state.task_from[lane], state.duration[lane], state.longest[lane]
+    job_work, edge, tail = state.job_work[lane], state.edge[lane], state.tail[lane]
     for s in range(stages):
         job = state.stage_job[lane, s]
         state.job_estimate[lane, job] += state.estimate[lane, s]
         longest = 0.0
-        for t in range(state.task_from[lane, s + 1] - 1, state.task_from[lane, s] - 1, -1):
-            longest = max(longest, state.duration[lane, t])
-            state.longest[lane, t] = longest
-            state.job_work[lane, job] += state.duration[lane, t]
+        for t in range(first[s + 1] - 1, first[s] - 1, -1):
+            longest = max(longest, duration[t])
+            longest_from[t] = longest
+            job_work[job] += duration[t]
     for e in range(edges - 1, -1, -1):  # edges are sorted by parent, and children come after their parents
-        parent, child = state.edge[lane, e, 0], state.edge[lane, e, 1]
-        after = state.longest[lane, state.task_from[lane, child]] + state.tail[lane, child]
-        state.tail[lane, parent] = max(state.tail[lane, parent], after)
+        parent, child = edge[e, 0], edge[e, 1]
+        tail[parent] = max(tail[parent], longest_from[first[child]] + tail[child])
     for s in range(stages):
         job = state.stage_job[lane, s]
-        path = state.longest[lane, state.task_from[lane, s]] + state.tail[lane, s]
+        path = longest_from[first[s]] + tail[s]
         state.ideal[lane, job] = max(state.ideal[lane, job], path)
     total = 0.0
     for j in range(jobs):
@@ -122,38 +119,19 @@ def _prepare_instance(state: SparkState, lane: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _clear(state: SparkState, lane: int) -> None:
-    """Puts the cluster back to time 0, with nothing submitted."""
-    state.clock[lane] = 0.0
-    state.done[lane] = False
-    state.started[lane] = 0
-    state.chosen[lane] = -1
-    state.visible_count[lane] = 0
-    state.submit[lane, :] = np.inf
-    state.submitted[lane, :] = False
-    state.completion[lane, :] = -1.0
-    state.job_stages_left[lane, :] = 0
-    state.job_running[lane, :] = 0
-    state.user_running[lane, :] = 0
-    state.stage_running[lane, :] = 0
-    state.job_limit[lane, :] = 0
+def _prepare_episode(state: SparkState, lane: int) -> None:
+    """Fills in what a cleared lane starts with and what follows from the instance."""
     state.work_left[lane, :] = state.job_work[lane, :]
     state.estimate_left[lane, :] = state.job_estimate[lane, :]
     state.job_bound[lane, :] = state.ideal[lane, :]
-    state.missing[lane, :] = 0
-    state.stage_end[lane, :] = 0.0
-    state.core_end[lane, :] = np.inf
-    state.core_stage[lane, :] = -1
-    state.core_last[lane, :] = -1
-    state.start[lane, :] = -1.0
-    state.core[lane, :] = -1
+    first = state.task_from[lane]
     for j in range(state.size[lane, 1]):
         if state.job_after[lane, j] < 0:
             state.submit[lane, j] = state.job_arrival[lane, j]
     for s in range(state.size[lane, 2]):
         state.job_stages_left[lane, state.stage_job[lane, s]] += 1
-        state.next_task[lane, s] = state.task_from[lane, s]
-        state.tasks_left[lane, s] = state.task_from[lane, s + 1] - state.task_from[lane, s]
+        state.next_task[lane, s] = first[s]
+        state.tasks_left[lane, s] = first[s + 1] - first[s]
     for e in range(state.size[lane, 4]):
         state.missing[lane, state.edge[lane, e, 1]] += 1
 
@@ -180,8 +158,10 @@ def _run(state: SparkState, lane: int, levels: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _any_startable(state: SparkState, lane: int) -> bool:
+    submitted, job, missing = state.submitted[lane], state.stage_job[lane], state.missing[lane]
+    following, first = state.next_task[lane], state.task_from[lane]
     for s in range(state.size[lane, 2]):
-        if state.submitted[lane, state.stage_job[lane, s]] and can_start(state, lane, s):
+        if missing[s] == 0 and following[s] < first[s + 1] and submitted[job[s]]:
             return True
     return False
 
@@ -190,26 +170,27 @@ def _any_startable(state: SparkState, lane: int) -> bool:
 def _next_event(state: SparkState, lane: int) -> float:
     """Time of the next completion of a task or submission of a job, inf if there is none."""
     following = np.inf
+    core_end, submitted, submit = state.core_end[lane], state.submitted[lane], state.submit[lane]
     for c in range(state.size[lane, 5]):
-        following = min(following, state.core_end[lane, c])
+        following = min(following, core_end[c])
     for j in range(state.size[lane, 1]):
-        if not state.submitted[lane, j]:
-            following = min(following, state.submit[lane, j])
+        if not submitted[j]:
+            following = min(following, submit[j])
     return following
 
 
 @njit(cache=True, nogil=True)
 def _complete_tasks(state: SparkState, lane: int) -> NDArray[np.bool_]:
     """Ends the tasks whose time has come; returns the flags of the cores that ran them."""
-    cores = state.size[lane, 5]
+    cores, now, core_end = state.size[lane, 5], state.clock[lane], state.core_end[lane]
     freed = np.zeros(cores, np.bool_)
     for c in range(cores):
-        if state.core_end[lane, c] > state.clock[lane]:
+        if core_end[c] > now:
             continue
         freed[c] = True
         stage = state.core_stage[lane, c]
         job = state.stage_job[lane, stage]
-        state.core_end[lane, c] = np.inf
+        core_end[c] = np.inf
         state.core_stage[lane, c] = -1
         state.stage_running[lane, stage] -= 1
         state.job_running[lane, job] -= 1
@@ -224,9 +205,10 @@ def _complete_tasks(state: SparkState, lane: int) -> NDArray[np.bool_]:
 def _complete_stage(state: SparkState, lane: int, stage: int) -> None:
     """Frees the children of a complete stage, and ends the job with its last one."""
     job = state.stage_job[lane, stage]
+    edge, job_after = state.edge[lane], state.job_after[lane]
     for e in range(state.size[lane, 4]):
-        if state.edge[lane, e, 0] == stage:
-            child = state.edge[lane, e, 1]
+        if edge[e, 0] == stage:
+            child = edge[e, 1]
             state.missing[lane, child] -= 1
             if state.missing[lane, child] == 0:
                 virtual_time.enter_stage(state, lane, child)
@@ -236,17 +218,18 @@ def _complete_stage(state: SparkState, lane: int, stage: int) -> None:
     state.completion[lane, job] = state.clock[lane]
     state.job_bound[lane, job] = state.clock[lane] - state.submit[lane, job]
     for j in range(state.size[lane, 1]):
-        if state.job_after[lane, j] == job:
+        if job_after[j] == job:
             state.submit[lane, j] = state.clock[lane] + state.job_arrival[lane, j]
 
 
 @njit(cache=True, nogil=True)
 def _submit_jobs(state: SparkState, lane: int) -> None:
     """Takes in the jobs whose submission has come."""
+    submitted, submit, now = state.submitted[lane], state.submit[lane], state.clock[lane]
     for j in range(state.size[lane, 1]):
-        if state.submitted[lane, j] or state.submit[lane, j] > state.clock[lane]:
+        if submitted[j] or submit[j] > now:
             continue
-        state.submitted[lane, j] = True
+        submitted[j] = True
         virtual_time.enter_job(state, lane, j, state.job_estimate[lane, j])
         for s in range(state.size[lane, 2]):
             if state.stage_job[lane, s] == j and state.missing[lane, s] == 0:
@@ -278,15 +261,16 @@ def _grant(state: SparkState, lane: int, limit: int) -> None:
 def _start_task(state: SparkState, lane: int, stage: int) -> None:
     """Starts the stage's next task on the free core that suits it best."""
     best, best_rank = -1, 3
+    running = state.core_stage[lane]
     for c in range(state.size[lane, 5]):
-        if state.core_stage[lane, c] < 0:
+        if running[c] < 0:
             rank = _distance(state, lane, stage, c)
             if rank < best_rank:
                 best, best_rank = c, rank
     _start_on(state, lane, stage, best)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _distance(state: SparkState, lane: int, stage: int, core: int) -> int:
     """0 if the core's last task was of the same stage, 1 if of the same job, else 2."""
     last = state.core_last[lane, core]
@@ -328,51 +312,69 @@ def _start_on(state: SparkState, lane: int, stage: int, core: int) -> None:
 def _list_visible(state: SparkState, lane: int) -> None:
     """Lists the unfinished stages of the jobs in the system, job by job."""
     count = 0
+    left, submitted, job, visible = (
+        state.tasks_left[lane],
+        state.submitted[lane],
+        state.stage_job[lane],
+        state.visible[lane],
+    )
     for s in range(state.size[lane, 2]):
-        if state.tasks_left[lane, s] > 0 and state.submitted[lane, state.stage_job[lane, s]]:
-            state.visible[lane, count] = s
+        if left[s] > 0 and submitted[job[s]]:
+            visible[count] = s
             count += 1
     state.visible_count[lane] = count
-    state.visible[lane, count:] = 0
+    visible[count:] = 0
 
 
 @njit(cache=True, nogil=True)
 def _raise_bounds(state: SparkState, lane: int) -> None:
     """Raises the lower bounds on the response times of the jobs in the system."""
     now, cores = state.clock[lane], state.size[lane, 5]
+    visible, job_of, stage_end, tail = (
+        state.visible[lane],
+        state.stage_job[lane],
+        state.stage_end[lane],
+        state.tail[lane],
+    )
+    following, first, longest = state.next_task[lane], state.task_from[lane], state.longest[lane]
+    work_left, submit, bound = state.work_left[lane], state.submit[lane], state.job_bound[lane]
     for row in range(state.visible_count[lane]):
-        stage = state.visible[lane, row]
-        job = state.stage_job[lane, stage]
-        end = max(state.stage_end[lane, stage], now)
-        task = state.next_task[lane, stage]
-        if task < state.task_from[lane, stage + 1]:
-            end = max(end, now + state.longest[lane, task])
-        end = max(end + state.tail[lane, stage], now + state.work_left[lane, job] / cores)
-        state.job_bound[lane, job] = max(state.job_bound[lane, job], end - state.submit[lane, job])
+        stage = visible[row]
+        job = job_of[stage]
+        end = max(stage_end[stage], now)
+        task = following[stage]
+        if task < first[stage + 1]:
+            end = max(end, now + longest[task])
+        end = max(end + tail[stage], now + work_left[job] / cores)
+        bound[job] = max(bound[job], end - submit[job])
 
 
 @njit(cache=True, nogil=True)
 def _write_mask(state: SparkState, lane: int, levels: int) -> None:
     """Writes the legal actions: stages that can start a task, or levels above what the chosen job has."""
     rows = state.visible.shape[1]
-    state.mask[lane, :] = False
+    mask = state.mask[lane]
+    mask[:] = False
     if state.done[lane]:
         return
     if state.chosen[lane] < 0:
+        visible, missing = state.visible[lane], state.missing[lane]
+        following, first = state.next_task[lane], state.task_from[lane]
         for row in range(state.visible_count[lane]):
-            state.mask[lane, row] = can_start(state, lane, state.visible[lane, row])
+            stage = visible[row]
+            mask[row] = missing[stage] == 0 and following[stage] < first[stage + 1]
         return
     running = state.job_running[lane, state.stage_job[lane, state.chosen[lane]]]
     for level in range(levels):
-        state.mask[lane, rows + level] = level_limit(state, lane, level, levels) > running
+        mask[rows + level] = level_limit(state, lane, level, levels) > running
 
 
 @njit(cache=True, nogil=True)
 def mean_bound(state: SparkState, out: NDArray[np.float64]) -> None:
     """Writes the mean of the lower bounds on the response times, by lane."""
+    bound, size = state.job_bound, state.size
     for lane in range(out.shape[0]):
         total = 0.0
-        jobs = state.size[lane, 1]
-        for j in range(jobs):
-            total += state.job_bound[lane, j]
-        out[lane] = total / max(jobs, 1)
+        for j in range(size[lane, 1]):
+            total += bound[lane, j]
+        out[lane] = total / max(size[lane, 1], 1)

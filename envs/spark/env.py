@@ -17,7 +17,7 @@ from envs.spark.features import spark_spec
 from envs.spark.generators import WORKLOADS, WorkloadSize
 from envs.spark.observe import observe_dynamic, observe_static
 from envs.spark.partition import partition
-from envs.spark.state import Capacity, SparkState, allocate
+from envs.spark.state import Capacity, SparkState, allocate, clear
 from envs.spark.types import Job, SparkInstance, Stage, Trace
 
 DECISIONS = ("stage", "stage_and_parallelism")
@@ -251,6 +251,7 @@ class Spark(Problem[SparkState, SparkInstance, Trace]):
         state.duration[lane, :tasks] = instance.durations
         state.edge[lane, :edges] = instance.edges
         state.moving_delay[lane] = instance.moving_delay
+        clear(state, lane)
         dynamics.begin(state, lane, self._levels)
 
     def _choose_capacity(self) -> Capacity:

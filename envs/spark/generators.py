@@ -7,7 +7,8 @@ saturated runs (184 Loop100 jobs in 142 s, 16 Loop1000 jobs in 56 s, 120 Loop20 
 tasks and their spread from the isolated runtimes (2.21 s, 10.86 s, 0.85 s).
 
 Google-like mixes follow the statistics of the two 500 s excerpts of that publication: numbers of jobs and users, load,
-and the spread of work between users and between the jobs of a user. A stage has as many tasks as there are cores.
+and the spread of work between users and between the jobs of a user. A stage has as many tasks as there are cores, or
+fewer where they would be shorter than a quarter of a second.
 
 TPC-H-like DAGs follow the statistics of the traces of Decima (Mao et al., SIGCOMM 2019): 2 to 18 stages (mean 9.2) with
 8.5 edges, mean serial work from 203 s (2 GB of data) to 2209 s (100 GB), a few long stages and many short ones, a
@@ -176,6 +177,7 @@ WORKLOADS: Mapping[str, Callable[[int, WorkloadSize], SparkInstance]] = MappingP
 )
 """Generators by name: seed and size in, instance out."""
 
+_SHORTEST_TASK = 0.25
 _MOVING_DELAY = 2.0
 _FIRST_WAVE = (1.0, 1.5)
 _FRESH = (1.2, 2.0)
@@ -217,9 +219,14 @@ def _mix(name: str, mix: _Mix, seed: int, size: WorkloadSize) -> SparkInstance:
         many = generator.random() < mix.several
         count = min(1 + int(generator.geometric(1.0 / (mix.stages - 1.0))), 200) if many else 1
         shares = generator.dirichlet(np.full(count, 20.0))
-        stages = tuple(Stage((float(slot_time * share) / size.cores,) * size.cores) for share in shares)
+        stages = tuple(_equal_tasks(float(slot_time * share), size.cores) for share in shares)
         jobs.append(Job(f"user{user}", arrival, stages))
     return SparkInstance(name, size.cores, tuple(jobs))
+
+
+def _equal_tasks(work: float, cores: int) -> Stage:
+    count = min(cores, max(1, int(work / _SHORTEST_TASK)))
+    return Stage((work / count,) * count)
 
 
 def _query(generator: np.random.Generator, size: WorkloadSize) -> tuple[Stage, ...]:

@@ -6,6 +6,8 @@ is a *visible* stage: unfinished, of a job that has been submitted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +15,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Indices = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 
@@ -89,16 +90,16 @@ class SparkState(NamedTuple):
     generator: NDArray[np.uint64]
     label: Integers
     size: Integers
-    job_user: Indices
+    job_user: Integers
     job_arrival: Floats
-    job_after: Indices
-    stage_job: Indices
+    job_after: Integers
+    stage_job: Integers
     estimate: Floats
     first_wave: Floats
     fresh: Floats
-    task_from: Indices
+    task_from: Integers
     duration: Floats
-    edge: Indices
+    edge: Integers
     moving_delay: Floats
     longest: Floats
     tail: Floats
@@ -112,23 +113,23 @@ class SparkState(NamedTuple):
     submit: Floats
     submitted: Flags
     completion: Floats
-    job_stages_left: Indices
-    job_running: Indices
-    user_running: Indices
-    stage_running: Indices
-    job_limit: Indices
+    job_stages_left: Integers
+    job_running: Integers
+    user_running: Integers
+    stage_running: Integers
+    job_limit: Integers
     work_left: Floats
     estimate_left: Floats
-    missing: Indices
-    next_task: Indices
-    tasks_left: Indices
+    missing: Integers
+    next_task: Integers
+    tasks_left: Integers
     stage_end: Floats
     core_end: Floats
-    core_stage: Indices
-    core_last: Indices
+    core_stage: Integers
+    core_last: Integers
     start: Floats
-    core: Indices
-    visible: Indices
+    core: Integers
+    visible: Integers
     visible_count: Integers
     chosen: Integers
     job_bound: Floats
@@ -154,9 +155,6 @@ def allocate(lanes: int, capacity: Capacity, levels: int) -> SparkState:
     def real(*shape: int) -> Floats:
         return np.zeros((lanes, *shape))
 
-    def index(*shape: int) -> Indices:
-        return np.zeros((lanes, *shape), np.int32)
-
     def flag(*shape: int) -> Flags:
         return np.zeros((lanes, *shape), np.bool_)
 
@@ -167,16 +165,16 @@ def allocate(lanes: int, capacity: Capacity, levels: int) -> SparkState:
         generator=np.zeros(lanes, np.uint64),
         label=whole() - 1,
         size=whole(6),
-        job_user=index(jobs),
+        job_user=whole(jobs),
         job_arrival=real(jobs),
-        job_after=index(jobs),
-        stage_job=index(stages),
+        job_after=whole(jobs),
+        stage_job=whole(stages),
         estimate=real(stages),
         first_wave=real(stages),
         fresh=real(stages),
-        task_from=index(stages + 1),
+        task_from=whole(stages + 1),
         duration=real(tasks),
-        edge=index(edges, 2),
+        edge=whole(edges, 2),
         moving_delay=real(),
         longest=real(tasks),
         tail=real(stages),
@@ -190,23 +188,23 @@ def allocate(lanes: int, capacity: Capacity, levels: int) -> SparkState:
         submit=real(jobs),
         submitted=flag(jobs),
         completion=real(jobs),
-        job_stages_left=index(jobs),
-        job_running=index(jobs),
-        user_running=index(users),
-        stage_running=index(stages),
-        job_limit=index(jobs),
+        job_stages_left=whole(jobs),
+        job_running=whole(jobs),
+        user_running=whole(users),
+        stage_running=whole(stages),
+        job_limit=whole(jobs),
         work_left=real(jobs),
         estimate_left=real(jobs),
-        missing=index(stages),
-        next_task=index(stages),
-        tasks_left=index(stages),
+        missing=whole(stages),
+        next_task=whole(stages),
+        tasks_left=whole(stages),
         stage_end=real(stages),
         core_end=real(cores),
-        core_stage=index(cores),
-        core_last=index(cores),
+        core_stage=whole(cores),
+        core_last=whole(cores),
         start=real(tasks),
-        core=index(tasks),
-        visible=index(stages),
+        core=whole(tasks),
+        visible=whole(stages),
         visible_count=whole(),
         chosen=whole() - 1,
         job_bound=real(jobs),
@@ -224,3 +222,21 @@ def allocate(lanes: int, capacity: Capacity, levels: int) -> SparkState:
         job_deadline=real(jobs),
         mask=flag(stages + levels),
     )
+
+
+_CLEARED: Mapping[str, float] = MappingProxyType(
+    {"chosen": -1, "completion": -1.0, "core_stage": -1, "core_last": -1, "start": -1.0, "core": -1}
+    | dict.fromkeys(("submit", "core_end", "cfq_deadline", "user_deadline", "job_deadline"), np.inf)
+    | dict.fromkeys(("clock", "done", "started", "visible_count", "submitted", "job_stages_left"), 0)
+    | dict.fromkeys(("job_running", "user_running", "stage_running", "job_limit", "missing", "stage_end"), 0)
+    | dict.fromkeys(("tail", "job_estimate", "job_work", "ideal"), 0)
+    | dict.fromkeys(("cfq_time", "cfq_active", "uwfq_time", "uwfq_active", "user_time", "user_start"), 0)
+    | dict.fromkeys(("user_end", "uwfq_job", "uwfq_size"), 0)
+)
+"""What an episode starts with, by field; the other fields follow from the instance."""
+
+
+def clear(state: SparkState, lane: int) -> None:
+    """Puts a lane back to time 0, with nothing submitted and both fair queues empty."""
+    for name, value in _CLEARED.items():
+        getattr(state, name)[lane] = value

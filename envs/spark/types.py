@@ -163,7 +163,7 @@ class Trace:
     """
 
     starts: Floats
-    cores: Indices
+    cores: NDArray[np.int64]
 
     def __eq__(self, other: object) -> bool:
         """Compares all starts and cores."""

@@ -30,23 +30,6 @@ GRACE_SECONDS = 3.0
 
 
 @njit(cache=True, nogil=True)
-def clear(state: SparkState, lane: int) -> None:
-    """Empties both fair queues of a lane."""
-    state.cfq_time[lane] = 0.0
-    state.uwfq_time[lane] = 0.0
-    state.cfq_active[lane, :] = False
-    state.cfq_deadline[lane, :] = np.inf
-    state.uwfq_active[lane, :] = False
-    state.user_time[lane, :] = 0.0
-    state.user_start[lane, :] = 0.0
-    state.user_end[lane, :] = 0.0
-    state.uwfq_job[lane, :] = False
-    state.uwfq_size[lane, :] = 0.0
-    state.user_deadline[lane, :] = np.inf
-    state.job_deadline[lane, :] = np.inf
-
-
-@njit(cache=True, nogil=True)
 def advance(state: SparkState, lane: int, seconds: float) -> None:
     """Lets ``seconds`` of real time pass in both fair queues."""
     _advance_cfq(state, lane, seconds)
@@ -85,11 +68,11 @@ def enter_job(state: SparkState, lane: int, job: int, slot_time: float) -> None:
 @njit(cache=True, nogil=True)
 def _renew_deadlines(state: SparkState, lane: int, user: int) -> None:
     """Lays the user's active jobs end to end in the order of their deadlines, from the global start on."""
-    jobs = state.size[lane, 1]
+    jobs, inside, owner = state.size[lane, 1], state.uwfq_job[lane], state.job_user[lane]
     members = np.empty(jobs, np.int64)
     count = 0
     for j in range(jobs):
-        if state.uwfq_job[lane, j] and state.job_user[lane, j] == user:
+        if inside[j] and owner[j] == user:
             members[count] = j
             count += 1
     order = np.argsort(state.user_deadline[lane][members[:count]], kind="mergesort")
@@ -104,12 +87,13 @@ def _renew_deadlines(state: SparkState, lane: int, user: int) -> None:
 @njit(cache=True, nogil=True)
 def _advance_cfq(state: SparkState, lane: int, seconds: float) -> None:
     stages, cores = state.size[lane, 2], state.size[lane, 5]
+    inside, deadline = state.cfq_active[lane], state.cfq_deadline[lane]
     while True:
         active, first = 0, np.inf
         for s in range(stages):
-            if state.cfq_active[lane, s]:
+            if inside[s]:
                 active += 1
-                first = min(first, state.cfq_deadline[lane, s])
+                first = min(first, deadline[s])
         if active == 0:
             return
         rate = cores / active
@@ -120,19 +104,20 @@ def _advance_cfq(state: SparkState, lane: int, seconds: float) -> None:
         state.cfq_time[lane] = first
         seconds -= max(needed, 0.0)
         for s in range(stages):
-            if state.cfq_active[lane, s] and state.cfq_deadline[lane, s] <= first:
-                state.cfq_active[lane, s] = False
+            if inside[s] and deadline[s] <= first:
+                inside[s] = False
 
 
 @njit(cache=True, nogil=True)
 def _advance_uwfq(state: SparkState, lane: int, seconds: float) -> None:
     users, cores = state.size[lane, 0], state.size[lane, 5]
+    inside, user_end = state.uwfq_active[lane], state.user_end[lane]
     while True:
         active, first = 0, np.inf
         for u in range(users):
-            if state.uwfq_active[lane, u]:
+            if inside[u]:
                 active += 1
-                first = min(first, state.user_end[lane, u])
+                first = min(first, user_end[u])
         if active == 0:
             return
         share = cores / active
@@ -140,7 +125,7 @@ def _advance_uwfq(state: SparkState, lane: int, seconds: float) -> None:
         leaves = needed <= seconds
         passed = needed if leaves else seconds
         for u in range(users):
-            if state.uwfq_active[lane, u]:
+            if inside[u]:
                 _serve_user(state, lane, u, share * passed)
         if not leaves:
             state.uwfq_time[lane] += share * passed
@@ -148,7 +133,7 @@ def _advance_uwfq(state: SparkState, lane: int, seconds: float) -> None:
         state.uwfq_time[lane] = first
         seconds -= passed
         for u in range(users):
-            if state.uwfq_active[lane, u] and state.user_end[lane, u] <= first:
+            if inside[u] and user_end[u] <= first:
                 _dismiss_user(state, lane, u)
 
 
@@ -156,13 +141,14 @@ def _advance_uwfq(state: SparkState, lane: int, seconds: float) -> None:
 def _serve_user(state: SparkState, lane: int, user: int, service: float) -> None:
     """Gives the user's active jobs ``service`` core-seconds, evenly; a job leaves at its virtual deadline."""
     jobs = state.size[lane, 1]
+    inside, owner, deadline = state.uwfq_job[lane], state.job_user[lane], state.user_deadline[lane]
     while True:
         active, first, leaver = 0, np.inf, -1
         for j in range(jobs):
-            if state.uwfq_job[lane, j] and state.job_user[lane, j] == user:
+            if inside[j] and owner[j] == user:
                 active += 1
-                if state.user_deadline[lane, j] < first:
-                    first, leaver = state.user_deadline[lane, j], j
+                if deadline[j] < first:
+                    first, leaver = deadline[j], j
         if active == 0:
             return
         needed = (first - state.user_time[lane, user]) * active
@@ -172,7 +158,7 @@ def _serve_user(state: SparkState, lane: int, user: int, service: float) -> None
         service -= max(needed, 0.0)
         state.user_time[lane, user] = first
         state.user_start[lane, user] += state.uwfq_size[lane, leaver]
-        state.uwfq_job[lane, leaver] = False
+        inside[leaver] = False
 
 
 @njit(cache=True, nogil=True)
