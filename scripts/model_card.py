@@ -14,6 +14,7 @@ from typing import Any
 
 from agents.checkpoint import Checkpoint, load_checkpoint
 from agents.evaluation.rows import read_csv
+from agents.evaluation.seeds import SeedSummary, stochastic_rows, summarise_seeds
 from agents.evaluation.summary import MethodSummary, group_names, summarise
 from envs.core import problem
 from envs.core.errors import exit_on_usage_error
@@ -45,11 +46,11 @@ def model_card(checkpoint: Checkpoint, results: Path) -> str:
 
 A dispatcher for `{checkpoint.problem}`, to be run with {_inline(checkpoint.options)}. Licence: MIT, like the project.
 
-- **Data**: random instances drawn by the environment while training; no benchmark instance was seen.
+- **Data**: drawn by the environment while training, as the options below say; no file and no seed of a benchmark.
 - **Budget**: the best policy by validation after {training["decisions_trained"]:,} of {training["ppo"]["decisions"]:,}
   decisions, seed {training["ppo"]["seed"]}; one run.
 - **Validation**: {validation["instances"]} drawn instances, {_inline(validation["options"])}, seed
-  {validation["seed"]}; mean objective over its bound {training["validation_objective_over_bound"]:.4f}.
+  {validation["seed"]}; mean objective over its unit of reward {training["validation_objective_over_bound"]:.4f}.
 - **Made by**: `python scripts/train.py experiment={training["name"]}` at revision `{training["git_revision"]}`.
 
 ## Results
@@ -71,13 +72,30 @@ def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
     definition = problem(checkpoint.problem)
     for file in sorted((results / definition.name).glob("*.csv")):
         rows = [row for row in read_csv(file) if row.method == checkpoint.training["name"]]
+        if not rows:
+            continue
+        benchmark = find_benchmark(definition, rows, file)
+        drawn = stochastic_rows(rows, benchmark.instances, definition.stochastic)
+        if drawn:
+            yield f"{definition.objective_name.capitalize()} over seeds, `{file.name}`:\n\n"
+            yield table(
+                ("instance", "variant", "seeds", "mean", "95 % interval"), map(_seed_line, summarise_seeds(drawn))
+            )
+            yield "\n"
+        random = {row.instance for row in drawn}
+        rows = [row for row in rows if row.reference is not None and row.instance not in random]
         if rows:
-            benchmark = find_benchmark(definition, rows, file)
             groups = group_names(benchmark.groups, [instance.name for instance in benchmark.instances])
             yield f"Mean gap to the best known {definition.objective_name} in percent, `{file.name}`:\n\n"
             header = ("variant", *groups, "mean", "seconds an instance")
             yield table(header, (_line(summary, groups) for summary in summarise(rows, benchmark.groups)))
             yield "\n"
+
+
+def _seed_line(summary: SeedSummary) -> list[str]:
+    mean = summary.objective
+    cells = (f"{mean.estimate:.1f}", f"{mean.low:.1f} – {mean.high:.1f}")
+    return [summary.instance, f"`{summary.key.variant}`", str(summary.seeds), *cells]
 
 
 def _line(summary: MethodSummary, groups: list[str]) -> list[str]:

@@ -9,12 +9,13 @@ Every ``results/<problem>/*.csv`` becomes a section; ``results/literature/<probl
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agents.evaluation.report import statement
 from agents.evaluation.rows import ResultRow, read_csv
-from agents.evaluation.tables import comparison_table, entries, read_literature, variant_table
+from agents.evaluation.seeds import seed_table, stochastic_rows, summarise_seeds
+from agents.evaluation.tables import comparison_table, entries, excess_table, read_literature, variant_table
 from envs.core import Benchmark, ProblemDefinition, UsageError, problem
 from envs.core.errors import exit_on_usage_error
 from envs.core.files import write_text
@@ -75,23 +76,52 @@ def section(
     definition: ProblemDefinition, benchmark: Benchmark, rows: Sequence[ResultRow], file: Path, results: Path
 ) -> str:
     """Returns the section of one result file."""
-    own = entries(rows, benchmark)
-    published = results / "literature" / f"{definition.name}_{benchmark.name}.csv"
-    literature = read_literature(published, benchmark.groups) if published.exists() else []
     names = [instance.name for instance in benchmark.instances]
     title = benchmark.name.replace("_", " ").capitalize()
     commands = "\n".join(dict.fromkeys(row.command for row in rows))
     revisions = ", ".join(f"`{revision}`" for revision in dict.fromkeys(row.git_revision for row in rows))
-    parts = [
-        f"\n### {title}\n\n{statement(definition, benchmark, names)}\n\n",
-        comparison_table(own, literature, benchmark),
-    ]
-    variants = variant_table(own)
-    if variants:
-        parts.append(f"\n#### Every variant of the greedy methods, mean gap\n\n{variants}")
+    drawn = stochastic_rows(rows, benchmark.instances, definition.stochastic)
+    random = {row.instance for row in drawn}
+    settled = [row for row in rows if row.instance not in random]
+    parts = [f"\n### {title}\n\n{statement(definition, benchmark, names)}\n\n"]
+    parts.extend(_gaps(definition, benchmark, [row for row in settled if row.reference is not None], results))
+    unreferenced = [row for row in settled if row.reference is None]
+    if unreferenced:
+        parts.append(
+            "\n#### Instances without a reference value\n\nMean excess over the best objective that any method of the "
+            f"table reached, in percent.\n\n{excess_table(unreferenced, benchmark)}"
+        )
+    if drawn:
+        parts.append(_seeds(definition, drawn))
     parts.append(f"\n#### How to repeat\n\n`{file.relative_to(results.parent).as_posix()}` was measured by\n\n")
     parts.append(f"```sh\n{commands}\n```\n\nat revision {revisions}.\n")
     return "".join(parts)
+
+
+def _gaps(
+    definition: ProblemDefinition, benchmark: Benchmark, rows: Sequence[ResultRow], results: Path
+) -> Iterator[str]:
+    """Tables of gaps to reference values."""
+    if not rows:
+        return
+    own = entries(rows, benchmark)
+    published = results / "literature" / f"{definition.name}_{benchmark.name}.csv"
+    literature = read_literature(published, benchmark.groups) if published.exists() else []
+    yield comparison_table(own, literature, benchmark)
+    variants = variant_table(own)
+    if variants:
+        yield f"\n#### Every variant of the greedy methods, mean gap\n\n{variants}"
+
+
+def _seeds(definition: ProblemDefinition, rows: Sequence[ResultRow]) -> str:
+    """Table of instances on which the environment draws: objectives over seeds."""
+    summaries = summarise_seeds(rows)
+    shown = [name for name in definition.shown_metrics if any(name in row.metrics for row in rows)]
+    baseline = rows[0].method
+    return (
+        f"\nMean {definition.objective_name} over the seeds ({definition.objective_unit}), with the 95 % bootstrap "
+        f"interval over them and the paired difference from `{baseline}`.\n\n{seed_table(summaries, shown)}"
+    )
 
 
 def find_benchmark(definition: ProblemDefinition, rows: Sequence[ResultRow], file: Path) -> Benchmark:

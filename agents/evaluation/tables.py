@@ -116,6 +116,36 @@ def variant_table(own: Sequence[Entry]) -> str:
     return markdown_table(["method", *(f"`{variant}`" for variant in variants)], lines)
 
 
+def excess_table(rows: Sequence[ResultRow], benchmark: Benchmark) -> str:
+    """Mean excess over the best objective that any row has, in percent, by method and group.
+
+    This is for instances that have no reference value. A method is left out of groups that it has not run whole.
+    """
+    best: dict[str, float] = {}
+    for row in rows:
+        best[row.instance] = min(best.get(row.instance, np.inf), row.objective)
+    groups = group_names(benchmark.groups, list(best))
+    sizes = Counter(benchmark.groups.get(name, "") for name in best)
+    excess: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
+    for row in rows:
+        of_method = excess.setdefault((row.method, row.variant), {})
+        of_group = of_method.setdefault(benchmark.groups.get(row.instance, ""), {})
+        of_group.setdefault(row.instance, []).append(100.0 * (row.objective / best[row.instance] - 1.0))
+    lines = []
+    for (method, variant), by_group in excess.items():
+        means = {group: _grand_mean(each) for group, each in by_group.items() if len(each) == sizes[group]}
+        cells = [_gap(means.get(group)) for group in groups or [""]]
+        order = np.mean(list(means.values())) if means else np.inf
+        lines.append((order, [f"`{method}`", f"`{variant}`" if variant else "", *cells]))
+    lines.sort(key=lambda line: line[0])
+    return markdown_table(["method", "setting", *(groups or ["mean"])], [line for _, line in lines])
+
+
+def _grand_mean(values: Mapping[str, Sequence[float]]) -> float:
+    """Mean over instances of the mean over seeds."""
+    return float(np.mean([np.mean(each) for each in values.values()]))
+
+
 def markdown_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """Formats a table; columns of words are set to the left, columns of numbers to the right."""
     rule = [":--" if name in ("method", "setting", "source") else "--:" for name in header]

@@ -236,6 +236,7 @@ class ProblemDefinition:
         behaviour: Options that say how decisions are taken, apart from which instances are drawn; a policy must be
             run with the ones that it was trained with.
         metrics: Further measures of a finished solution, all with the same names for one kind of instance.
+        shown_metrics: Names of those that belong beside the objective in tables.
         stochastic: Whether the environment draws at random while it runs an instance, so that another seed gives
             another objective for the same decisions.
     """
@@ -258,6 +259,7 @@ class ProblemDefinition:
     chart_html: Callable[[Any, Any], str]
     behaviour: tuple[str, ...] = ()
     metrics: Callable[[Any, Any], Mapping[str, float]] | None = None
+    shown_metrics: tuple[str, ...] = ()
     stochastic: Callable[[Any], bool] = deterministic
 
     def configure(self, options: Mapping[str, Any]) -> Any:

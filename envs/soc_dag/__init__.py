@@ -89,5 +89,6 @@ PROBLEM = ProblemDefinition(
     chart_html=_chart_html,
     behaviour=("decision", "remap", "max_offers"),
     metrics=metrics,
+    shown_metrics=("completed_jobs", "p95_latency"),
     stochastic=_stochastic,
 )
