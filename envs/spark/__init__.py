@@ -9,6 +9,7 @@ from envs.spark.benchmarks import BENCHMARKS
 from envs.spark.env import Spark, SparkConfig, fit
 from envs.spark.export import trace_json, trace_rows
 from envs.spark.instance import read_instance
+from envs.spark.metrics import measures
 from envs.spark.rules import RULES
 from envs.spark.types import Job, SparkInstance, Stage, Trace
 from envs.spark.verify import verify
@@ -70,4 +71,5 @@ PROBLEM = ProblemDefinition(
     objective_unit="seconds",
     chart_html=_chart_html,
     behaviour=("decision", "levels"),
+    metrics=measures,
 )

@@ -187,6 +187,10 @@ class Spark(Problem[SparkState, SparkInstance, Trace]):
         dynamics.mean_bound(state, result)
         return result
 
+    def clock(self, state: SparkState) -> Floats:
+        """Returns the simulated times, in seconds."""
+        return state.clock.copy()
+
     def reward_unit(self, state: SparkState) -> Floats:
         """Returns the mean ideal response time (scaled) or 1 (raw)."""
         return np.ones(len(state.unit)) if self.config.reward == "raw" else state.unit.copy()

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from envs.core.errors import UsageError
+from envs.spark.reference import ujf_trace
 from envs.spark.types import Floats, SparkInstance, Trace
 
 
@@ -49,6 +50,46 @@ class Fairness:
     dsr: float
     violations: int
     gains: int
+
+
+def measures(instance: SparkInstance, trace: Trace) -> dict[str, float]:
+    """Returns what result rows hold beside the mean response time; fairness is against UJF on the same instance.
+
+    ``light_users_response`` is the mean response time of the users with at most the average user's work, and
+    ``slowdown`` the mean of the response times over their lower bounds (longest path, or work over all cores).
+    """
+    times = job_times(instance, trace)
+    fair = fairness(times, job_times(instance, ujf_trace(instance)))
+    return {
+        "response_0_80": slice_response(times, 0.0, 0.8),
+        "response_80_95": slice_response(times, 0.8, 0.95),
+        "response_95_100": slice_response(times, 0.95, 1.0),
+        "response_worst_10": worst_response(times),
+        "light_users_response": user_response(instance, times, light_users(instance).__contains__),
+        "slowdown": slowdown(times, ideal_responses(instance)),
+        "dvr": fair.dvr,
+        "dsr": fair.dsr,
+        "violations": float(fair.violations),
+        "gains": float(fair.gains),
+    }
+
+
+def light_users(instance: SparkInstance) -> frozenset[str]:
+    """Users whose jobs' work is at most the average user's, within rounding."""
+    work = {user: sum(job.work for job in instance.jobs if job.user == user) for user in instance.users}
+    limit = (1.0 + 1e-9) * sum(work.values()) / len(work)
+    return frozenset(user for user, own in work.items() if own <= limit)
+
+
+def ideal_responses(instance: SparkInstance) -> Floats:
+    """Returns ``(J,)`` lower bounds on the response times: the longest path, or the work over all cores."""
+    bounds = []
+    for job in instance.jobs:
+        ends: list[float] = []
+        for stage in job.stages:
+            ends.append(max((ends[parent] for parent in stage.parents), default=0.0) + max(stage.durations))
+        bounds.append(max(*ends, job.work / instance.cores))
+    return np.array(bounds)
 
 
 def task_ends(instance: SparkInstance, trace: Trace) -> Floats:
@@ -95,11 +136,11 @@ def mean_response(times: JobTimes) -> float:
 def slice_response(times: JobTimes, low: float, high: float) -> float:
     """Mean response time of the jobs between two ranks, as shares of all jobs sorted by response time.
 
-    The published slices are 0 to 0.8, 0.8 to 0.95 and 0.95 to 1; nan for an empty slice.
+    The published slices are 0 to 0.8, 0.8 to 0.95 and 0.95 to 1. A slice holds at least the job at its lower end.
     """
     response = np.sort(times.response)
     begin, end = (int(len(response) * share + 1e-9) for share in (low, high))
-    return float(response[begin:end].mean()) if end > begin else float("nan")
+    return float(response[begin : max(end, begin + 1)].mean())
 
 
 def worst_response(times: JobTimes, share: float = 0.1) -> float:

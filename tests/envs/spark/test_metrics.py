@@ -8,13 +8,16 @@ from envs.spark.export import trace_json, trace_rows
 from envs.spark.metrics import (
     JobTimes,
     fairness,
+    ideal_responses,
     job_times,
+    measures,
     slice_response,
     slowdown,
     task_ends,
     user_response,
     worst_response,
 )
+from envs.spark.reference import ujf_trace
 from envs.spark.types import Job, SparkInstance, Stage, Trace
 
 TIMES = JobTimes(np.zeros(20), np.arange(1.0, 21.0))
@@ -25,7 +28,7 @@ def test_slices_of_twenty_jobs():
     assert slice_response(TIMES, 0.8, 0.95) == 18.0
     assert slice_response(TIMES, 0.95, 1.0) == 20.0
     assert worst_response(TIMES) == 19.5
-    assert np.isnan(slice_response(JobTimes(np.zeros(1), np.ones(1)), 0.0, 0.8))
+    assert slice_response(JobTimes(np.zeros(1), np.ones(1)), 0.0, 0.8) == 1.0
 
 
 def test_fairness_against_another_run():
@@ -55,6 +58,23 @@ def test_times_follow_from_starts_and_cores():
     assert times.response.tolist() == [3.75, 1.25]
     assert user_response(INSTANCE, times, lambda user: user == "b") == 1.25
     assert np.isnan(user_response(INSTANCE, times, lambda user: user == "c"))
+
+
+def test_measures_of_result_rows(cluster):
+    """Users a and b, one task each on one core: FIFO runs a (3 s) first, as does UJF."""
+    instance = SparkInstance("two", 1, (cluster.one_stage("a", 0.0, 3.0), cluster.one_stage("b", 0.0, 1.0)))
+    found = measures(instance, Trace(np.array([1.0, 0.0]), np.array([0, 0])))
+    assert found["light_users_response"] == 1.0
+    assert found["slowdown"] == (4.0 / 3.0 + 1.0) / 2.0
+    assert (found["dvr"], found["violations"]) == (pytest.approx(1.0 / 3.0), 1.0)
+    assert (found["dsr"], found["gains"]) == (-0.75, 1.0)
+    assert ujf_trace(instance).starts.tolist() == [0.0, 3.0]
+
+
+def test_ideal_responses_are_the_longest_path_or_the_work_over_all_cores():
+    assert ideal_responses(INSTANCE).tolist() == [3.0, 1.0]
+    wide = SparkInstance("wide", 2, (Job("a", 0.0, (Stage((1.0,) * 7),)),))
+    assert ideal_responses(wide).tolist() == [3.5]
 
 
 def test_unfinished_executions_have_no_job_times():
