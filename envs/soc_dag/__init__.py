@@ -12,6 +12,7 @@ from envs.core.problem import ProblemDefinition
 from envs.soc_dag.benchmarks import BENCHMARKS
 from envs.soc_dag.env import SocDag, SocDagConfig, fit
 from envs.soc_dag.export import trace_json, trace_rows
+from envs.soc_dag.generators import SCENARIOS
 from envs.soc_dag.instance import read_instance
 from envs.soc_dag.metrics import metrics
 from envs.soc_dag.profiles import canonical
@@ -54,6 +55,7 @@ def _variants() -> tuple[Mapping[str, Any], ...]:
     blocking = Arrivals("blocking", scale=4.0, window=60.0, limit=2)
     crowded = Arrivals("open", scale=3.0, window=60.0, limit=3, warm_up=10.0)
     failing = Failures(between=25.0, repair=6.0)
+    roomy = {f"max_{name}": count + 1 for name, count in SCENARIOS["random_dag"].capacity.items()}
     return (
         {"instances": (_small(static), _small(other))},
         {"instances": (_small(blocking, whole_ticks=True),), "decision": "two_step"},
@@ -66,7 +68,7 @@ def _variants() -> tuple[Mapping[str, Any], ...]:
             "remap": True,
         },
         {"instances": (canonical(4, 3, window=150.0),), "max_offers": 3},
-        {"scenarios": ("random_dag",)},
+        {"scenarios": ("random_dag",), "illegal_action_penalty": 0.5, **roomy},
     )
 
 
