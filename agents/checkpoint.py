@@ -15,8 +15,9 @@ from torch import Tensor
 from agents.interface import first_difference
 from agents.policy_dispatcher import PolicyDispatcher
 from envs.core import GraphSpec, ProblemDefinition, UsageError
-from models.config import ModelConfig
-from models.network import PolicyNetwork
+from models.build import make_network
+from models.config import NetworkConfig, network_config
+from models.network import Network
 
 WEIGHTS = "weights.safetensors"
 CONFIG = "config.json"
@@ -40,7 +41,7 @@ class Checkpoint:
 
     problem: str
     options: dict[str, Any]
-    model: ModelConfig
+    model: NetworkConfig
     interface: dict[str, Any]
     training: dict[str, Any]
     weights: dict[str, Tensor]
@@ -87,7 +88,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     except SafetensorError as error:
         raise UsageError(f"{folder / WEIGHTS} cannot be read as safetensors: {error}") from None
     try:
-        model = ModelConfig.from_mapping(config["model"])
+        model = network_config(config["model"])
     except UsageError as error:
         raise UsageError(f"{folder / CONFIG}: {error}") from None
     return Checkpoint(
@@ -100,7 +101,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     )
 
 
-def build_network(checkpoint: Checkpoint, spec: GraphSpec, source: str) -> PolicyNetwork:
+def build_network(checkpoint: Checkpoint, spec: GraphSpec, source: str) -> Network:
     """Builds the checkpoint's network for an environment.
 
     Raises:
@@ -109,7 +110,7 @@ def build_network(checkpoint: Checkpoint, spec: GraphSpec, source: str) -> Polic
     difference = first_difference(checkpoint.interface, spec.to_metadata())
     if difference:
         raise UsageError(f"{source} was trained on other observations than this environment's: {difference}")
-    network = PolicyNetwork(spec, checkpoint.model)
+    network = make_network(spec, checkpoint.model)
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     given = {name: tuple(tensor.shape) for name, tensor in checkpoint.weights.items()}
     difference = first_difference(shapes, given, "weights")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agents.onnx_dispatcher import OnnxDispatcher, OnnxPolicyError
 from envs.core import ProblemDefinition, UsageError, problem
+
+if TYPE_CHECKING:
+    from envs.core import GraphVectorEnv, Observation
 
 
 def load_onnx_dispatcher(
@@ -22,7 +26,7 @@ def load_onnx_dispatcher(
         UsageError: The file is unreadable, or holds a policy of another problem or for other observations.
     """
     try:
-        dispatcher = OnnxDispatcher(path, threads)
+        dispatcher = _Deployed(path, threads)
         if definition is not None and dispatcher.problem != definition.name:
             raise UsageError(f"{path} holds a policy for {dispatcher.problem!r}; expected one for {definition.name!r}")
         spec = problem(dispatcher.problem).bind(dispatcher.options).spec
@@ -30,3 +34,14 @@ def load_onnx_dispatcher(
     except OnnxPolicyError as error:
         raise UsageError(str(error)) from None
     return dispatcher
+
+
+class _Deployed(OnnxDispatcher):
+    """Tells of environments that do not fit as this project tells its users of mistakes."""
+
+    def reset(self, env: GraphVectorEnv, observation: Observation) -> None:
+        """Encodes the static part of every lane."""
+        try:
+            super().reset(env, observation)
+        except OnnxPolicyError as error:
+            raise UsageError(str(error)) from None

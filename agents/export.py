@@ -20,7 +20,7 @@ from envs.core import GraphSpec, GraphVectorEnv, Observation, ProblemDefinition,
 from envs.core.files import atomic_path
 from envs.core.spec import ACTION_MASK, COUNTS
 from models.batch import decision_graph, static_graph
-from models.network import PolicyNetwork, masked
+from models.network import Network, masked
 from models.onnx_graph import OPSET, build_onnx
 
 if TYPE_CHECKING:
@@ -104,18 +104,20 @@ def attach_metadata(model: onnx.ModelProto, checkpoint: Checkpoint) -> None:
     entry.key, entry.value = METADATA_KEY, json.dumps(metadata)
 
 
-def check_parity(dispatcher: OnnxDispatcher, network: PolicyNetwork, states: Iterator[State], source: str) -> Parity:
+def check_parity(dispatcher: OnnxDispatcher, network: Network, states: Iterator[State], source: str) -> Parity:
     """Compares an ONNX policy with the network it was made from.
 
     Every state is run twice: from the static arrays, and with the embeddings that the first run handed out. The logits
     of legal candidates may differ by `TOLERANCE`, the best candidate must be the same (ties within float32 aside), and
-    masked candidates must hold exactly -1e9.
+    masked candidates must hold exactly -1e9. States that the network cannot run on are passed over.
 
     Raises:
         UsageError: They disagree.
     """
     count, largest = 0, 0.0
     for state in states:
+        if not network.holds(state.spec):
+            continue
         expected = reference_logits(network, state)
         arrays = unpadded(state.spec, state.observation, 0, tuple(state.spec.arrays))
         mask = arrays[ACTION_MASK]
@@ -130,18 +132,20 @@ def check_parity(dispatcher: OnnxDispatcher, network: PolicyNetwork, states: Ite
                 )
             largest = max(largest, difference)
         count += 1
+    if count == 0:
+        raise UsageError(f"{source} cannot run on any state to compare its ONNX graph on, so the file was not written")
     return Parity(count, largest)
 
 
 @torch.inference_mode()
-def reference_logits(network: PolicyNetwork, state: State) -> NDArray[np.float32]:
+def reference_logits(network: Network, state: State) -> NDArray[np.float32]:
     """Returns PyTorch's masked logits of the existing candidates, computed on the padded arrays."""
     spec = state.spec
     tensors = {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in state.observation.items()}
-    static = {key: tensors[key] for key in spec.static_keys} or {COUNTS: tensors[COUNTS]}
+    static = {key: tensors[key] for key in spec.static_keys}
     dynamic = {key: tensors[key] for key in spec.dynamic_keys}
     graph = decision_graph(spec, static, dynamic, torch.zeros(1, dtype=torch.int64))
-    logits, _ = network.decide(network.encode(static_graph(spec, static)), graph)
+    logits, _ = network.decide(network.encode(static_graph(spec, static, torch.zeros(1, dtype=torch.int64))), graph)
     counts = state.observation[COUNTS][0]
     real = spec.real_actions({node.name: int(counts[i]) for i, node in enumerate(spec.nodes)})
     result: NDArray[np.float32] = masked(logits, dynamic[ACTION_MASK])[0].numpy()[real]

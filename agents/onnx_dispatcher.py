@@ -121,10 +121,12 @@ class OnnxDispatcher:
         """Encodes the static part of every lane; lanes that all run one instance share one encoding.
 
         Raises:
-            OnnxPolicyError: The environment's observations are not the ones that the policy was trained on.
+            OnnxPolicyError: The environment's observations are not the ones that the policy was trained on, or the
+                policy is a flat one for a smaller capacity.
         """
         spec = env.problem.spec
         self.check_interface(spec.to_metadata())
+        self.check_capacities(spec.capacities)
         fixed = [observation[key] for key in (*spec.static_keys, "counts")]
         if all(bool((array == array[:1]).all()) for array in fixed):
             self._lanes = [self._encode(spec, observation, 0)] * env.num_envs
@@ -155,6 +157,20 @@ class OnnxDispatcher:
             raise OnnxPolicyError(
                 f"{self.name} was trained on other observations than this environment's: {difference}"
             )
+
+    def check_capacities(self, offered: Mapping[str, int]) -> None:
+        """Compares the capacities of an environment with those of the policy, if it is tied to any.
+
+        Raises:
+            OnnxPolicyError: The environment is larger.
+        """
+        own = dict(self.metadata.get("model", {}).get("capacities", {}))
+        for name, count in offered.items():
+            if count > own.get(name, count):
+                raise OnnxPolicyError(
+                    f"{self.name} was built for environments with room for {own[name]} {name}, this one has room for "
+                    f"{count}; expected at most {own[name]}"
+                )
 
     def _choose(self, scores: NDArray[np.float32], lane: int) -> int:
         if not self._generators:

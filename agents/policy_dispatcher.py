@@ -14,11 +14,11 @@ from envs.core import GraphSpec, GraphVectorEnv, Observation
 from envs.core.spec import ACTION_MASK
 from models.batch import decision_graph, static_graph
 from models.encoder import Embeddings
-from models.network import PolicyNetwork, masked
+from models.network import Network, masked
 
 
 class PolicyDispatcher:
-    """Dispatches with a `PolicyNetwork`, greedily or by sampling; runs on instances of any size.
+    """Dispatches with a trained network, greedily or by sampling, on instances of any size that it can run on.
 
     Args:
         network: The network.
@@ -30,7 +30,7 @@ class PolicyDispatcher:
 
     def __init__(
         self,
-        network: PolicyNetwork,
+        network: Network,
         name: str,
         options: Mapping[str, Any] | None = None,
         *,

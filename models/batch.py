@@ -7,7 +7,7 @@ padding. Static parts are given once an episode: ``episode[b]`` says which episo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -23,11 +23,13 @@ class StaticGraph:
         nodes: Per node type ``(episodes, capacity, static features)``; no features where a type has none.
         edges: Per static edge type ``(2, edges)`` int64 rows into the flattened ``(episodes * capacity)`` nodes.
         edge_features: Per static edge type with features ``(edges, features)``.
+        arrays: The padded static arrays that it was laid out from; empty where a graph was made in another way.
     """
 
     nodes: dict[str, Tensor]
     edges: dict[str, Tensor]
     edge_features: dict[str, Tensor]
+    arrays: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class DecisionGraph:
             not list counts its rows in the static graph, any other in this one.
         edge_features: Per relation with features ``(edges, features)``.
         context: ``(decisions, context features)``.
+        arrays: The padded dynamic arrays that it was laid out from; empty where a graph was made in another way.
     """
 
     episode: Tensor
@@ -50,6 +53,7 @@ class DecisionGraph:
     edges: dict[str, Tensor]
     edge_features: dict[str, Tensor]
     context: Tensor
+    arrays: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def decision_types(spec: GraphSpec) -> tuple[str, ...]:
@@ -89,7 +93,7 @@ def static_graph(spec: GraphSpec, arrays: Mapping[str, Tensor], rows: Tensor | N
             edges[edge.name], kept = _flatten(arrays[edge.index_key], edge, spec, rows, rows)
             if edge.features:
                 features[edge.name] = arrays[edge.features_key].flatten(0, 1)[kept]
-    return StaticGraph(nodes, edges, features)
+    return StaticGraph(nodes, edges, features, arrays)
 
 
 def decision_graph(
@@ -122,7 +126,7 @@ def decision_graph(
             values = static[edge.features_key][episode] if edge.static else dynamic[edge.features_key]
             features[edge.name] = values.flatten(0, 1)[kept]
     context = dynamic[CONTEXT] if spec.context else torch.zeros(decisions, 0, device=counts.device)
-    return DecisionGraph(episode, nodes, present, edges, features, context)
+    return DecisionGraph(episode, nodes, present, edges, features, context, dynamic)
 
 
 def _flatten(index: Tensor, edge: EdgeType, spec: GraphSpec, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

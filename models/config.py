@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from envs.core.errors import UsageError
@@ -11,6 +11,7 @@ from envs.core.settings import build_settings
 
 CONVOLUTIONS = ("gatv2", "gin", "transformer")
 DECISIONS = ("pooling", "attention")
+FLAT = "flat"
 
 
 @dataclass(frozen=True)
@@ -58,3 +59,51 @@ class ModelConfig:
     def to_mapping(self) -> dict[str, Any]:
         """Returns plain data that `from_mapping` accepts."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class FlatConfig:
+    """Shape of a flat network, the baseline that sees arrays instead of a graph.
+
+    Attributes:
+        widths: Widths of its hidden layers.
+        capacities: Capacity of every node and edge type that it is built for; empty for that of the environment.
+    """
+
+    widths: tuple[int, ...] = (512, 256)
+    capacities: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Checks both fields and takes lists for tuples."""
+        widths, given = self.widths, self.capacities
+        if not isinstance(widths, list | tuple) or not widths or not all(_whole(width, 1) for width in widths):
+            raise UsageError(f"model.widths is {widths!r}; expected a list of whole numbers of at least 1")
+        if not isinstance(given, Mapping) or not all(_whole(count, 0) for count in given.values()):
+            raise UsageError(f"model.capacities is {given!r}; expected whole numbers by node and edge type")
+        object.__setattr__(self, "widths", tuple(widths))
+        object.__setattr__(self, "capacities", dict(given))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Returns plain data that `network_config` accepts."""
+        return {"architecture": FLAT, "widths": list(self.widths), "capacities": dict(self.capacities)}
+
+
+NetworkConfig = ModelConfig | FlatConfig
+"""Shape of any network that a policy may be."""
+
+
+def network_config(values: Mapping[str, Any]) -> NetworkConfig:
+    """Builds the shape of a network from plain data; ``architecture: flat`` asks for a flat one.
+
+    Raises:
+        UsageError: A field does not exist, or a value is of another type or out of range.
+    """
+    if not isinstance(values, Mapping) or "architecture" not in values:
+        return ModelConfig.from_mapping(values)
+    if values["architecture"] != FLAT:
+        raise UsageError(f"model.architecture is {values['architecture']!r}; expected {FLAT!r}, or none for graphs")
+    return build_settings(FlatConfig, {k: v for k, v in values.items() if k != "architecture"}, "model")
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 from envs.core.spec import GraphSpec
 from models.batch import DecisionGraph, StaticGraph
-from models.config import ModelConfig
+from models.config import ModelConfig, NetworkConfig
 from models.decision import DecisionCore
 from models.encoder import Embeddings, Encoder
 
 
-class PolicyNetwork(nn.Module):
+class Network(nn.Module, ABC):
+    """What every policy offers: it scores candidates and estimates the return.
+
+    Attributes:
+        config: Its shape; with it and its weights it can be built again.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        """Keeps the shape."""
+        super().__init__()
+        self.config = config
+
+    @abstractmethod
+    def encode(self, graph: StaticGraph) -> Embeddings:
+        """Reads the static part of several episodes; the first axis of every result is the episode."""
+
+    @abstractmethod
+    def decide(self, static: Embeddings, graph: DecisionGraph) -> tuple[Tensor, Tensor]:
+        """Returns unmasked logits ``(decisions, actions)`` and estimated returns ``(decisions,)``."""
+
+    def holds(self, spec: GraphSpec) -> bool:
+        """Whether the network can run in environments of the capacity of this spec."""
+        return True
+
+
+class PolicyNetwork(Network):
     """Scores the candidate nodes of a graph and estimates the return.
 
     `encode` reads what stays for an episode; `decide` reads what changes. The parameters depend on the names and
@@ -25,7 +52,7 @@ class PolicyNetwork(nn.Module):
 
     def __init__(self, spec: GraphSpec, config: ModelConfig) -> None:
         """Builds the network; the policy starts out nearly uniform."""
-        super().__init__()
+        super().__init__(config)
         hidden = config.hidden
         self.actions = spec.actions
         self.encoder = Encoder(spec, config)

@@ -12,7 +12,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,11 @@ from torch import Tensor, nn
 
 from envs.core.spec import ACTION_MASK, CONTEXT, EdgeType, GraphSpec, NodeType
 from models.batch import DecisionGraph, StaticGraph, decision_edges, decision_types
-from models.network import PolicyNetwork
+from models.network import Network, PolicyNetwork
 
 if TYPE_CHECKING:
     import onnx
+    from numpy.typing import NDArray
 
 OPSET = 20
 """Version of the ONNX operators."""
@@ -36,7 +37,8 @@ LOGITS, VALUE = "logits", "value"
 ROW_COUNT = "{}_present"
 """Input that only counts rows: of a node type that has no features at all."""
 
-_UNMASKED = "unmasked_logits"
+UNMASKED = "unmasked_logits"
+"""Name of the logits before the mask, inside the graph."""
 
 
 @dataclass(frozen=True)
@@ -82,25 +84,31 @@ def embedding_ports(spec: GraphSpec, hidden: int) -> tuple[Port, ...]:
     return tuple(Port(f"{name}_embedding", (f"num_{name}", hidden), "float32") for name in names)
 
 
-def build_onnx(network: PolicyNetwork, spec: GraphSpec) -> onnx.ModelProto:
+def build_onnx(network: Network, spec: GraphSpec) -> onnx.ModelProto:
     """Builds the ONNX model of a policy.
 
     Args:
         network: The network; its parameters become part of the model.
         spec: The graph spec; capacities do not matter.
     """
+    from models.flat import FlatNetwork
+    from models.flat_onnx import build_flat_onnx
+
+    if isinstance(network, FlatNetwork):
+        return build_flat_onnx(network, spec)
+    assert isinstance(network, PolicyNetwork)
     network = network.eval()
     hidden = network.whole.in_features
     cached = {p.name: p for p in embedding_ports(spec, hidden)}
     ports = {port.name: port for port in input_ports(spec, hidden) if not port.optional}
     encoder, decider = _Encoder(network, spec, tuple(cached)), _Decider(network, spec)
-    encode = _to_onnx(encoder, [ports[name] for name in encoder.reads], tuple(cached))
-    decide = _to_onnx(decider, [{**ports, **cached}[name] for name in decider.reads], (_UNMASKED, VALUE))
+    encode = to_onnx(encoder, [ports[name] for name in encoder.reads], tuple(cached))
+    decide = to_onnx(decider, [{**ports, **cached}[name] for name in decider.reads], (UNMASKED, VALUE))
     return _compose(spec, hidden, encode, decide)
 
 
-def _rows_key(node: NodeType) -> str:
-    """Name of an input that has one row for each node of the type."""
+def rows_key(node: NodeType) -> str:
+    """Returns the name of an input that has one row for each node of the type."""
     if node.static:
         return node.static_key
     return node.dynamic_key if node.dynamic else ROW_COUNT.format(node.name)
@@ -133,12 +141,12 @@ class _Encoder(nn.Module):
         self.edges = [edge for edge in spec.edges if edge.static]
         indices = [edge.index_key for edge in self.edges]
         features = [edge.features_key for edge in self.edges if edge.features]
-        self.reads = [*(_rows_key(node) for node in spec.nodes), *indices, *features]
+        self.reads = [*(rows_key(node) for node in spec.nodes), *indices, *features]
 
     def forward(self, arrays: dict[str, Tensor]) -> tuple[Tensor, ...]:
         nodes = {}
         for node in self.spec.nodes:
-            rows = arrays[_rows_key(node)]
+            rows = arrays[rows_key(node)]
             nodes[node.name] = rows[None] if node.static else torch.zeros(1, rows.shape[0], 0)
         edges = {edge.name: arrays[edge.index_key] for edge in self.edges}
         features = {edge.name: arrays[edge.features_key] for edge in self.edges if edge.features}
@@ -179,7 +187,7 @@ class _Decider(nn.Module):
         return logits[0], value
 
 
-def _to_onnx(module: nn.Module, inputs: Sequence[Port], outputs: Sequence[str]) -> onnx.GraphProto:
+def to_onnx(module: nn.Module, inputs: Sequence[Port], outputs: Sequence[str]) -> onnx.GraphProto:
     """Traces a module with made-up arrays of a few rows; every named size stays free."""
     sizes = {size: i for i, size in enumerate(dict.fromkeys(s for port in inputs for s in port.shape if _free(s)))}
     dims = {size: torch.export.Dim(str(size), min=0, max=2**31 - 1) for size in sizes}
@@ -232,7 +240,7 @@ def _quiet() -> Iterator[None]:
 def _compose(spec: GraphSpec, hidden: int, encode: onnx.GraphProto, decide: onnx.GraphProto) -> onnx.ModelProto:
     """Joins both halves: encode if nothing is cached, decide, mask."""
     import numpy as np
-    from onnx import checker, compose, helper, numpy_helper
+    from onnx import compose, helper
 
     ports = embedding_ports(spec, hidden)
     kept: dict[str, Any] = {"rename_inputs": False, "rename_outputs": False}
@@ -254,18 +262,36 @@ def _compose(spec: GraphSpec, hidden: int, encode: onnx.GraphProto, decide: onnx
         helper.make_node("Equal", ["cached_size", "zero"], ["encode_now"]),
         helper.make_node("If", ["encode_now"], embeddings, **branches),
         *decide.node,
-        helper.make_node("Where", [ACTION_MASK, _UNMASKED, "illegal_logit"], [LOGITS]),
     ]
-    constants: dict[str, Any] = {"zero": np.array(0, np.int64), "illegal_logit": np.array(ILLEGAL_LOGIT, np.float32)}
-    defaults = {f"cached_{port.name}": np.zeros((0, hidden), np.float32) for port in ports}
-    initializers = [numpy_helper.from_array(array, name) for name, array in {**constants, **defaults}.items()]
-    graph = helper.make_graph(
-        nodes,
-        "policy",
-        _values(input_ports(spec, hidden)),
-        _values(output_ports(spec, hidden)),
-        [*encode.initializer, *decide.initializer, *initializers],
-    )
+    constants: dict[str, Any] = {"zero": np.array(0, np.int64)}
+    constants |= {f"cached_{port.name}": np.zeros((0, hidden), np.float32) for port in ports}
+    initializers = [*encode.initializer, *decide.initializer]
+    return compose_policy(nodes, input_ports(spec, hidden), output_ports(spec, hidden), initializers, constants)
+
+
+def compose_policy(
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    initializers: Sequence[onnx.TensorProto],
+    constants: Mapping[str, NDArray[Any]],
+) -> onnx.ModelProto:
+    """Adds the mask to a graph that computes `UNMASKED` logits, and makes a checked model of it.
+
+    Args:
+        nodes: What computes the unmasked logits and the other outputs.
+        inputs: Inputs, the action mask among them.
+        outputs: Outputs, the masked logits among them.
+        initializers: The parameters.
+        constants: Further constants and defaults of optional inputs, by name.
+    """
+    import numpy as np
+    from onnx import checker, helper, numpy_helper
+
+    masking = helper.make_node("Where", [ACTION_MASK, UNMASKED, "illegal_logit"], [LOGITS])
+    given = {"illegal_logit": np.array(ILLEGAL_LOGIT, np.float32), **constants}
+    tensors = [*initializers, *(numpy_helper.from_array(array, name) for name, array in given.items())]
+    graph = helper.make_graph([*nodes, masking], "policy", _values(inputs), _values(outputs), tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     model.producer_name = "dispatchlab"
     checker.check_model(model, full_check=True)

@@ -25,7 +25,7 @@ from agents.ppo.training import TrainingRun, ValidationConfig, check_training, t
 from envs.core import UsageError, problem
 from envs.core.errors import exit_on_usage_error
 from envs.core.settings import build_settings
-from models.config import ModelConfig
+from models.config import network_config
 from scripts.hydra_command import run_command
 
 
@@ -86,7 +86,7 @@ def training_run(settings: Mapping[str, Any]) -> TrainingRun:
         "name": str(settings["name"]),
         "problem": definition.name,
         "options": _fields(env, "options"),
-        "model": ModelConfig.from_mapping(settings["model"]),
+        "model": network_config(settings["model"]),
         "ppo": LEARNERS[agent["name"]].settings.from_mapping(agent["settings"]),
         "validation": build_settings(ValidationConfig, validation, "validation"),
         "save_every": settings["save_every"],

@@ -24,6 +24,11 @@ class GraphVecEnv(VecEnv):
     Observations get one more array, ``episode``, which lets policies encode the static part once an episode.
     Finished lanes report ``episode`` (return ``r``, length ``l``), ``objective`` and ``terminal_observation``.
 
+    Attributes:
+        elapsed: ``(num_envs,)`` simulated time of the last step, up to the end of an episode that it ended; 0 where
+            no time passes.
+        rewards: ``(num_envs,)`` rewards of the last step.
+
     Args:
         env: A vector environment made with ``copy=False`` and same-step autoreset.
         reward_scale: Factor on every reward; brings returns to the order of 1.
@@ -45,6 +50,8 @@ class GraphVecEnv(VecEnv):
         self._static: Observation = {}
         self._mask = np.zeros((env.num_envs, spec.num_actions), np.bool_)
         self._actions = np.zeros(env.num_envs, np.int64)
+        self.elapsed = np.zeros(env.num_envs)
+        self.rewards = np.zeros(env.num_envs, np.float32)
 
     def reset(self) -> Observation:
         """Starts new episodes in all lanes, with the seeds given to `seed`."""
@@ -62,7 +69,10 @@ class GraphVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Observation, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Steps all lanes."""
+        before = self.env.problem.clock(self.env.state)
         observation, rewards, terminated, truncated, info = self.env.step(self._actions)
+        if before is not None:
+            self.elapsed = info.get("final_info", info)["clock"] - before
         rewards = rewards * self.reward_scale
         self.returns += rewards
         self.lengths += 1
@@ -75,7 +85,8 @@ class GraphVecEnv(VecEnv):
             self.returns[dones] = 0
             self.lengths[dones] = 0
             self.episodes = self._next_numbers(dones)
-        return self.hand_over(observation, fresh_static=any_done), rewards.astype(np.float32), dones, infos
+        self.rewards = rewards.astype(np.float32)
+        return self.hand_over(observation, fresh_static=any_done), self.rewards.copy(), dones, infos
 
     def hand_over(self, observation: Observation, *, fresh_static: bool) -> Observation:
         """Copies what the next step overwrites; static arrays are copied only when an episode began."""

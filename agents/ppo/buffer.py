@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sb3_contrib.common.maskable.buffers import MaskableDictRolloutBuffer
 from torch import Tensor
 
-from agents.ppo.adapter import EPISODE
+from agents.ppo.adapter import EPISODE, GraphVecEnv
+from envs.core import UsageError
 from envs.core.spec import GraphSpec, Observation
 
 
@@ -47,6 +48,43 @@ class GraphSamples:
     action_masks: Tensor
 
 
+class ClockDiscount:
+    """Discounting by simulated time: a step counts as often as ``discount_time`` fits into the time that it takes.
+
+    A reward is paid when its decision is taken; what follows is discounted by the time until then. So decisions of one
+    instant share the return of that instant, and with one decision every ``discount_time`` all is as usual.
+
+    The learner must add the value of a truncated episode's last state to its last reward undiscounted (``gamma=1``),
+    because only here it is known how far away that state is.
+
+    Args:
+        adapter: Knows the time and the rewards of the step that was taken last.
+        discount: Discount factor.
+        discount_time: Time over which it applies once.
+    """
+
+    def __init__(self, adapter: GraphVecEnv, discount: float, discount_time: float) -> None:
+        """Keeps the arguments."""
+        self.adapter = adapter
+        self.discount = discount
+        self.discount_time = discount_time
+
+    def __reduce__(self) -> str:
+        """Refuses to be pickled: a copy would tell the time of an environment that stands still."""
+        raise UsageError(
+            "a learner that gives credit by the clock cannot be saved by stable-baselines3; the training state can"
+        )
+
+    def exponents(self) -> NDArray[np.float64]:
+        """Returns how often the discount applies over the last step, ``(lanes,)``."""
+        return self.adapter.elapsed / self.discount_time
+
+    def bootstrapped(self, rewards: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Discounts what the learner added to the rewards of the last step for truncated episodes."""
+        paid = self.adapter.rewards
+        return np.asarray(paid + self.discount ** self.exponents() * (rewards - paid), np.float32)
+
+
 class GraphRolloutBuffer(MaskableDictRolloutBuffer):
     """Stores dynamic arrays step by step and static arrays once an episode.
 
@@ -63,6 +101,7 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
         n_envs: Number of lanes.
         spec: The graph spec.
         seed: Seed of the shuffling.
+        clock: The environment whose simulated time discounts, see `ClockDiscount`; None to discount by decisions.
     """
 
     def __init__(
@@ -77,9 +116,11 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
         *,
         spec: GraphSpec,
         seed: int = 0,
+        clock: ClockDiscount | None = None,
     ) -> None:
         """Allocates the buffer."""
         self.spec = spec
+        self.clock = clock
         self.generator = np.random.default_rng(seed)
         super().__init__(buffer_size, observation_space, action_space, device, gae_lambda, gamma, n_envs)
 
@@ -99,6 +140,7 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
         self.actions = np.zeros((steps, lanes, self.action_dim), np.int64)
         for name in ("rewards", "returns", "episode_starts", "values", "log_probs", "advantages"):
             setattr(self, name, np.zeros((steps, lanes), np.float32))
+        self.exponents = np.ones((steps, lanes), np.float32)
         self.observations = {}
         self.pos, self.full, self.generator_ready = 0, False, False
 
@@ -124,11 +166,35 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
             self.action_masks[step] = action_masks
         self.actions[step] = action.reshape(self.n_envs, self.action_dim)
         self.rewards[step] = reward
+        if self.clock is not None:
+            self.exponents[step] = self.clock.exponents()
+            self.rewards[step] = self.clock.bootstrapped(reward)
         self.episode_starts[step] = episode_start
         self.values[step] = value.clone().cpu().numpy().flatten()
         self.log_probs[step] = log_prob.clone().cpu().numpy()
         self.pos += 1
         self.full = self.pos == self.buffer_size
+
+    def compute_returns_and_advantage(self, last_values: Tensor, dones: NDArray[np.bool_]) -> None:
+        """Computes generalised advantages (Schulman et al. 2016) and returns, with a discount of its own each step.
+
+        Args:
+            last_values: ``(lanes,)`` estimated returns after the last step.
+            dones: ``(lanes,)`` whether the last step ended an episode.
+        """
+        if self.clock is None:
+            super().compute_returns_and_advantage(last_values, dones)
+            return
+        discounts = self.clock.discount**self.exponents
+        decays = discounts * self.gae_lambda**self.exponents
+        goes_on = 1.0 - np.concatenate([self.episode_starts[1:], np.asarray(dones, np.float32)[None]])
+        following = np.concatenate([self.values[1:], last_values.cpu().numpy().reshape(1, -1)])
+        surprises = self.rewards + discounts * following * goes_on - self.values
+        advantage = np.zeros(self.n_envs, np.float32)
+        for step in reversed(range(self.buffer_size)):
+            advantage = surprises[step] + decays[step] * goes_on[step] * advantage
+            self.advantages[step] = advantage
+        self.returns = self.advantages + self.values
 
     def get(self, batch_size: int | None = None) -> Iterator[GraphSamples]:  # type: ignore[override]
         """Yields minibatches of about ``batch_size`` decisions: lanes in random order, without forced decisions.

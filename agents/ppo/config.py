@@ -9,6 +9,8 @@ from typing import Any
 from envs.core import UsageError
 from envs.core.settings import build_settings
 
+CREDITS = ("decision", "clock")
+
 
 @dataclass(frozen=True)
 class PPOConfig:
@@ -23,6 +25,10 @@ class PPOConfig:
         learning_rate: Adam's learning rate at the start.
         final_learning_rate: Its value at the end; linear in between.
         discount: Discount factor of the return.
+        credit: How often ``discount`` and ``gae_lambda`` apply: "decision", once a decision, or "clock", once every
+            ``discount_time`` of simulated time, so that all decisions of one instant share the return of that instant
+            (the idea of eclectic interaction matching in SoCRATES, Sung and Ryu 2021).
+        discount_time: Time that ``credit="clock"`` counts as one step, in the time unit of the environment.
         gae_lambda: Lambda of generalised advantage estimation.
         clip: Clipping range of the probability ratio.
         entropy: Weight of the entropy bonus.
@@ -42,6 +48,8 @@ class PPOConfig:
     learning_rate: float = 1e-3
     final_learning_rate: float = 0.0
     discount: float = 1.0
+    credit: str = "decision"
+    discount_time: float = 1.0
     gae_lambda: float = 0.95
     clip: float = 0.2
     entropy: float = 0.003
@@ -56,18 +64,20 @@ class PPOConfig:
         """Checks the settings that would otherwise fail late, or never and train nothing."""
         for name in ("decisions", "lanes", "steps", "epochs", "threads"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("learning_rate", "clip", "max_gradient_norm", "reward_scale"):
+        for name in ("learning_rate", "clip", "max_gradient_norm", "reward_scale", "discount_time"):
             self._check(name, getattr(self, name) > 0, "a positive number")
         for name in ("final_learning_rate", "entropy", "value", "seed"):
             self._check(name, getattr(self, name) >= 0, "at least 0")
         for name in ("discount", "gae_lambda"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
+        self._check("credit", self.credit in CREDITS, f"one of {', '.join(CREDITS)}")
         batch = self.lanes * self.steps
         self._check("minibatch", 2 <= self.minibatch <= batch, f"2 to lanes * steps = {batch}")
 
     def _check(self, name: str, holds: bool, expected: str) -> None:
         if not holds:
-            raise UsageError(f"agent.settings.{name} is {getattr(self, name)}; expected {expected}")
+            value = getattr(self, name)
+            raise UsageError(f"agent.settings.{name} is {value!r}; expected {expected}")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> PPOConfig:

@@ -9,11 +9,11 @@ import torch
 from sb3_contrib import MaskablePPO
 
 from agents.ppo.adapter import GraphVecEnv
-from agents.ppo.buffer import GraphRolloutBuffer
+from agents.ppo.buffer import ClockDiscount, GraphRolloutBuffer
 from agents.ppo.config import PPOConfig
 from agents.ppo.policy import GraphActorCriticPolicy
-from envs.core import GraphVectorEnv, ProblemDefinition, UsageError
-from models.config import ModelConfig
+from envs.core import GraphVectorEnv, Problem, ProblemDefinition, UsageError
+from models.config import NetworkConfig
 
 
 def check_device(device: str) -> None:
@@ -29,10 +29,20 @@ def check_device(device: str) -> None:
         raise UsageError(f"device is {device!r}, which torch cannot use here: {reason}") from None
 
 
+def check_credit(problem: Problem[Any, Any, Any], name: str, config: PPOConfig) -> None:
+    """Checks that there is a clock where one is to discount by it.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if config.credit == "clock" and problem.clock(problem.allocate(1)) is None:
+        raise UsageError(f"agent.settings.credit is 'clock', but no time passes in {name}; expected 'decision'")
+
+
 def make_learner(
     definition: ProblemDefinition,
     options: Mapping[str, Any],
-    model: ModelConfig,
+    model: NetworkConfig,
     config: PPOConfig,
     *,
     device: str = "cpu",
@@ -45,13 +55,19 @@ def make_learner(
         model: Shape of the network.
         config: Settings of the training.
         device: Torch device of the network.
+
+    Raises:
+        UsageError: The device does not exist, or the environment has no clock to give credit by.
     """
     check_device(device)
     torch.set_num_threads(config.threads)
     env = GraphVectorEnv(definition.bind(options), config.lanes, copy=False, skip_forced=config.skip_forced)
+    check_credit(env.problem, definition.name, config)
     adapter = GraphVecEnv(env, config.reward_scale)
     adapter.seed(config.seed)
     spec = env.problem.spec
+    by_clock = config.credit == "clock"
+    clock = ClockDiscount(adapter, config.discount, config.discount_time) if by_clock else None
     return MaskablePPO(
         GraphActorCriticPolicy,
         adapter,
@@ -59,14 +75,14 @@ def make_learner(
         n_steps=config.steps,
         batch_size=config.minibatch,
         n_epochs=config.epochs,
-        gamma=config.discount,
+        gamma=1.0 if by_clock else config.discount,
         gae_lambda=config.gae_lambda,
         clip_range=config.clip,
         ent_coef=config.entropy,
         vf_coef=config.value,
         max_grad_norm=config.max_gradient_norm,
         rollout_buffer_class=GraphRolloutBuffer,
-        rollout_buffer_kwargs={"spec": spec, "seed": config.seed},
+        rollout_buffer_kwargs={"spec": spec, "seed": config.seed, "clock": clock},
         policy_kwargs={"spec": spec, "model": model, "seed": config.seed},
         device=device,
     )

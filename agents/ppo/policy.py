@@ -1,4 +1,4 @@
-"""A `PolicyNetwork` in the shape that stable-baselines3 expects of a policy."""
+"""A network in the shape that stable-baselines3 expects of a policy."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from agents.ppo.adapter import EPISODE
 from agents.ppo.buffer import DecisionBatch
 from envs.core.spec import ACTION_MASK, GraphSpec
 from models.batch import decision_graph, static_graph
-from models.config import ModelConfig
+from models.build import make_network
+from models.config import NetworkConfig
 from models.encoder import Embeddings
-from models.network import PolicyNetwork, masked
+from models.network import masked
 
 
 class NoFeatures(BaseFeaturesExtractor):
@@ -33,7 +34,7 @@ class NoFeatures(BaseFeaturesExtractor):
 
 
 class GraphActorCriticPolicy(MaskableActorCriticPolicy):
-    """Runs a `PolicyNetwork` on the adapter's observations; while collecting, encodes once an episode.
+    """Runs a network on the adapter's observations; while collecting, encodes once an episode.
 
     Only `forward` without gradients remembers encodings: it is what collection calls, always on the training
     environment. Everything else may see any environment and encodes anew.
@@ -56,7 +57,7 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         lr_schedule: Schedule,
         *,
         spec: GraphSpec,
-        model: ModelConfig,
+        model: NetworkConfig,
         seed: int = 0,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
@@ -125,7 +126,7 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
-            self.network = PolicyNetwork(self.spec, self.model)
+            self.network = make_network(self.spec, self.model)
         arguments = {"lr": lr_schedule(1), **(self.optimizer_kwargs or {})}
         self.optimizer = self.optimizer_class(self.network.parameters(), **arguments)
 
@@ -147,13 +148,11 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         rows = torch.arange(obs.episodes, device=obs.episode.device)
         embeddings = self.network.encode(static_graph(self.spec, obs.static, rows))
         graph = decision_graph(self.spec, obs.static, obs.dynamic, obs.episode)
-        result: tuple[Tensor, Tensor] = self.network.decide(embeddings, graph)
-        return result
+        return self.network.decide(embeddings, graph)
 
     def _decide(self, obs: Mapping[str, Tensor], embeddings: Embeddings) -> tuple[Tensor, Tensor]:
         graph = decision_graph(self.spec, obs, obs, _rows(obs[ACTION_MASK]))
-        result: tuple[Tensor, Tensor] = self.network.decide(embeddings, graph)
-        return result
+        return self.network.decide(embeddings, graph)
 
     def _encode(self, obs: Mapping[str, Tensor], lanes: Tensor | None = None) -> Embeddings:
         static = {key: obs[key] if lanes is None else obs[key][lanes] for key in self.spec.static_keys}

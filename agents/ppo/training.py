@@ -15,14 +15,14 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from agents.checkpoint import Checkpoint, save_checkpoint
 from agents.policy_dispatcher import PolicyDispatcher
 from agents.ppo.config import PPOConfig
-from agents.ppo.learner import check_device, make_learner
+from agents.ppo.learner import check_credit, check_device, make_learner
 from agents.ppo.policy import GraphActorCriticPolicy
 from agents.ppo.state import check_state, restore_state, save_state
 from agents.provenance import git_revision, package_versions
 from agents.rollout import roll_out
 from agents.trackers import check_tracker, make_logger
 from envs.core import GraphVectorEnv, ProblemDefinition, UsageError
-from models.config import ModelConfig
+from models.config import NetworkConfig
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class TrainingRun:
     name: str
     problem: str
     options: dict[str, Any]
-    model: ModelConfig
+    model: NetworkConfig
     ppo: PPOConfig
     validation: ValidationConfig
     save_every: int = 10
@@ -114,7 +114,9 @@ def check_training(
     if folder is not None:
         check_state(folder / "state", run.to_mapping())
     for options in (run.options, {**run.options, **run.validation.options}):
-        GraphVectorEnv(definition.bind(options), 1).reset(seed=0)
+        problem = definition.bind(options)
+        check_credit(problem, definition.name, run.ppo)
+        GraphVectorEnv(problem, 1).reset(seed=0)
 
 
 def train(
@@ -238,7 +240,7 @@ class RunKeeper(BaseCallback):
         return Checkpoint(
             self.run.problem,
             _behaviour(self.definition, self.run),
-            self.run.model,
+            policy.network.config,
             spec.to_metadata(),
             training,
             policy.network.state_dict(),

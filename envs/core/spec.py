@@ -152,6 +152,12 @@ class GraphSpec:
         """Length of the action mask: the capacities of the action node types, summed."""
         return sum(self.node(name).capacity for name in self.actions)
 
+    @property
+    def capacities(self) -> dict[str, int]:
+        """Capacity of every node and edge type by name."""
+        nodes = {node.name: node.capacity for node in self.nodes}
+        return {**nodes, **{edge.name: edge.capacity for edge in self.edges}}
+
     def action_offset(self, node_type: str) -> int:
         """Action index of row 0 of ``node_type``."""
         before = self.actions[: self.actions.index(node_type)]

@@ -143,7 +143,7 @@ def test_evaluation_knows_the_file_as_a_method(policy_files):
     objectives = []
     for entry in entries:
         (method,) = build_methods(DEFINITION, [entry], {}, 4)
-        objectives.extend(outcome.objective for group in method.run(instance, 0) for outcome in group)
+        objectives.extend(outcome.objective for group in method.run(instance, [0]) for outcome in group)
         assert (method.name, method.kind, method.variant) == ("random_weights", "learned", "")
     assert objectives[0] == objectives[1] >= 55
 

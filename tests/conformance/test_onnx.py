@@ -16,11 +16,13 @@ from agents.export import attach_metadata, check_parity, episode_states, synthet
 from agents.onnx_dispatcher import OnnxDispatcher
 from agents.policy_dispatcher import PolicyDispatcher
 from envs.core import GraphVectorEnv, ProblemDefinition
-from models.config import ModelConfig
-from models.network import PolicyNetwork
+from models.build import make_network
+from models.config import FlatConfig, ModelConfig, NetworkConfig
+from models.network import Network
 from models.onnx_graph import build_onnx
 
 LANES = 4
+GRAPH = ModelConfig(hidden=16, encoder_layers=1)
 
 
 def interfaces(definition: ProblemDefinition) -> list[list[dict[str, Any]]]:
@@ -32,28 +34,32 @@ def interfaces(definition: ProblemDefinition) -> list[list[dict[str, Any]]]:
     return list(groups.values())
 
 
-def fresh_network(definition: ProblemDefinition, variant: dict[str, Any], config: ModelConfig) -> PolicyNetwork:
+def fresh_network(definition: ProblemDefinition, variant: dict[str, Any], config: NetworkConfig) -> Network:
     """A network with its score layers enlarged, so that candidates differ by more than rounding."""
     torch.manual_seed(0)
-    network = PolicyNetwork(definition.bind(variant).spec, config).eval()
+    network = make_network(definition.bind(variant).spec, config).eval()
     with torch.no_grad():
-        for score in network.score.values():
-            score.weight.mul_(100.0)
+        for name, parameter in network.named_parameters():
+            if name.startswith("score.") and name.endswith("weight"):
+                parameter.mul_(100.0)
     return network
 
 
-def assert_agreement(definition: ProblemDefinition, variants: list[dict[str, Any]], folder: Path) -> None:
-    """Exports one policy and compares it in every variant."""
-    config = ModelConfig(hidden=16, encoder_layers=1)
+def assert_agreement(
+    definition: ProblemDefinition, variants: list[dict[str, Any]], folder: Path, config: NetworkConfig = GRAPH
+) -> None:
+    """Exports one policy and compares it in every variant that it can run in."""
     network = fresh_network(definition, variants[0], config)
     spec = definition.bind(variants[0]).spec
     model = build_onnx(network, spec)
-    attach_metadata(model, Checkpoint(definition.name, {}, config, spec.to_metadata(), {}, {}))
+    attach_metadata(model, Checkpoint(definition.name, {}, network.config, spec.to_metadata(), {}, {}))
     path = folder / "policy.onnx"
     path.write_bytes(model.SerializeToString())
     dispatcher = OnnxDispatcher(path)
     check_parity(dispatcher, network, synthetic_states(spec), "a fresh policy")
     for number, variant in enumerate(variants):
+        if not network.holds(definition.bind(variant).spec):
+            continue
         states = episode_states(definition, variant, f"variant {number}", seed=number)
         check_parity(dispatcher, network, states, "a fresh policy")
         assert_same_decisions(definition, variant, dispatcher, PolicyDispatcher(network, "fresh"))
@@ -83,6 +89,10 @@ def assert_same_decisions(
 
 def test_a_fresh_policy_exports_and_agrees(definition: ProblemDefinition, tmp_path: Path) -> None:
     assert_agreement(definition, interfaces(definition)[0], tmp_path)
+
+
+def test_a_fresh_flat_policy_exports_and_agrees(definition: ProblemDefinition, tmp_path: Path) -> None:
+    assert_agreement(definition, interfaces(definition)[0], tmp_path, FlatConfig((16, 8)))
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from envs.core import UsageError
-from models.config import ModelConfig
+from models.config import FlatConfig, ModelConfig, network_config
 
 
 def test_a_config_survives_json():
@@ -37,3 +37,26 @@ def test_mistakes_are_named(values, message):
 
 def test_a_float_without_fraction_is_a_whole_number():
     assert ModelConfig.from_mapping({"hidden": 16.0}).hidden == 16
+
+
+def test_a_flat_shape_survives_json():
+    config = FlatConfig((8, 4), {"task": 3})
+    assert network_config(json.loads(json.dumps(config.to_mapping()))) == config
+    assert network_config({"architecture": "flat"}) == FlatConfig((512, 256), {})
+    assert network_config({"hidden": 16}) == ModelConfig(hidden=16)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"architecture": "tree"}, "model.architecture is 'tree'; expected 'flat', or none for graphs"),
+        ({"architecture": "flat", "widths": []}, r"model.widths is \[\]; expected a list of whole numbers"),
+        ({"architecture": "flat", "widths": [8, 0]}, r"model.widths is \[8, 0\]; expected a list of whole numbers"),
+        ({"architecture": "flat", "widths": 8}, "model.widths is 8; expected a list"),
+        ({"architecture": "flat", "capacities": {"task": -1}}, "model.capacities is {'task': -1}; expected whole"),
+        ({"architecture": "flat", "hidden": 8}, "model has no field 'hidden'; it has widths, capacities"),
+    ],
+)
+def test_mistakes_in_flat_shapes_are_named(values, message):
+    with pytest.raises(UsageError, match=message):
+        network_config(values)

@@ -21,6 +21,8 @@ from models.config import ModelConfig
         ({"learning_rate": 0}, "agent.settings.learning_rate is 0.0; expected a positive number"),
         ({"learning_rate": float("nan")}, "agent.settings.learning_rate is nan; expected a finite number"),
         ({"discount": 1.5}, "agent.settings.discount is 1.5; expected a number from 0 to 1"),
+        ({"credit": "tick"}, "agent.settings.credit is 'tick'; expected one of decision, clock"),
+        ({"discount_time": 0.0}, "agent.settings.discount_time is 0.0; expected a positive number"),
         ({"seed": -1}, "agent.settings.seed is -1; expected at least 0"),
         ({"gamma": 0.9}, "agent.settings has no field 'gamma'; it has decisions, lanes"),
     ],
