@@ -72,4 +72,5 @@ PROBLEM = ProblemDefinition(
     chart_html=_chart_html,
     behaviour=("decision", "levels"),
     metrics=measures,
+    shown_metrics=("response_0_80", "response_95_100", "light_users_response", "dvr", "dsr"),
 )

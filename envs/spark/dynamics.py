@@ -370,9 +370,8 @@ def _write_mask(state: SparkState, lane: int, levels: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def mean_bound(state: SparkState, out: NDArray[np.float64]) -> None:
-    """Writes the mean of the lower bounds on the response times, by lane."""
-    bound, size = state.job_bound, state.size
+def mean_bound(bound: NDArray[np.float64], size: NDArray[np.int64], out: NDArray[np.float64]) -> None:
+    """Writes the mean of the lower bounds on the response times, by lane; takes two fields, as it is called often."""
     for lane in range(out.shape[0]):
         total = 0.0
         for j in range(size[lane, 1]):

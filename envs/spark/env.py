@@ -184,7 +184,7 @@ class Spark(Problem[SparkState, SparkInstance, Trace]):
     def objective(self, state: SparkState) -> Floats:
         """Returns the lower bounds on the mean response time, in seconds."""
         result = np.empty(len(state.done))
-        dynamics.mean_bound(state, result)
+        dynamics.mean_bound(state.job_bound, state.size, result)
         return result
 
     def clock(self, state: SparkState) -> Floats:

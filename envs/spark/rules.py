@@ -58,10 +58,10 @@ Formula = Callable[[Rows], Floats]
 
 
 def visible_rows(state: SparkState) -> Rows:
-    """Reads the visible stages off a state."""
-    stage = state.visible.astype(np.int64)
-    job = np.take_along_axis(state.stage_job, stage, axis=1).astype(np.int64)
-    user = np.take_along_axis(state.job_user, job, axis=1).astype(np.int64)
+    """Reads the visible stages off a state, as many rows as the lane with most of them has (at least 1)."""
+    stage = state.visible[:, : max(int(state.visible_count.max()), 1)]
+    job = np.take_along_axis(state.stage_job, stage, axis=1)
+    user = np.take_along_axis(state.job_user, job, axis=1)
     in_system = (state.submitted & (state.job_stages_left > 0)).sum(axis=1, keepdims=True)
     cores = state.size[:, 5:6].astype(np.float64)
     return Rows(state, stage, job, user, cores, np.maximum(in_system, 1).astype(np.float64))
@@ -109,11 +109,14 @@ def _random(rows: Rows) -> Floats:
 def _rule(name: str, formula: Formula, source: str, target: Formula = _whole_cluster) -> Rule:
     def priority(state: SparkState) -> Floats:
         rows = visible_rows(state)
-        levels = state.mask.shape[1] - rows.stage.shape[1]
-        if levels == 0:
-            return formula(rows)
-        limits = np.ceil(rows.cores * np.arange(1, levels + 1) / levels)
-        return np.concatenate([formula(rows), np.abs(limits - target(rows))], axis=1)
+        stages = state.visible.shape[1]
+        levels = state.mask.shape[1] - stages
+        result = np.full(state.mask.shape, np.inf)
+        result[:, : rows.stage.shape[1]] = formula(rows)
+        if levels > 0:
+            limits = np.ceil(rows.cores * np.arange(1, levels + 1) / levels)
+            result[:, stages:] = np.abs(limits - target(rows))
+        return result
 
     return Rule(name, priority, source)
 
