@@ -5,7 +5,8 @@
     python scripts/metrics_page.py results/spark/uwfq.csv --check docs/spark_results.md
 
 Published figures come from ``results/literature/<problem>_<benchmark>_metrics.csv`` with the columns ``group``,
-``method``, ``metric``, ``value`` and ``source``; the measures shown are the objective and those that the file names.
+``method``, ``metric``, ``value`` and ``source``; the measures shown are the
+objective, the published ones and those that the problem names, as far as all rows have them.
 """
 
 from __future__ import annotations
@@ -61,10 +62,11 @@ def page(file: Path) -> str:
     benchmark = find_benchmark(definition, rows, file)
     literature = file.parent.parent / "literature" / f"{definition.name}_{benchmark.name}_metrics.csv"
     published = read_published(literature) if literature.exists() else {}
-    metrics = list(dict.fromkeys([OBJECTIVE, *(metric for _, _, metric in published), *definition.shown_metrics]))
+    wanted = dict.fromkeys([OBJECTIVE, *(metric for _, _, metric in published), *definition.shown_metrics])
+    metrics = [name for name in wanted if name == OBJECTIVE or all(name in row.metrics for row in rows)]
     sources = "\n".join(f"- {source}" for source in dict.fromkeys(source for _, source in published.values()))
     parts = [_head(definition, benchmark, file)]
-    parts += [_section(group, benchmark, rows, published, metrics) for group in _groups(benchmark)]
+    parts += [_section(group, benchmark, rows, published, metrics) for group in _groups(benchmark, rows)]
     return "".join([*parts, f"\nPublished figures:\n\n{sources}\n" if sources else ""])
 
 
@@ -105,8 +107,10 @@ def _head(definition: ProblemDefinition, benchmark: Benchmark, file: Path) -> st
     )
 
 
-def _groups(benchmark: Benchmark) -> list[str]:
-    return list(dict.fromkeys(benchmark.groups.get(instance.name, "") for instance in benchmark.instances))
+def _groups(benchmark: Benchmark, rows: Sequence[ResultRow]) -> list[str]:
+    measured = {row.instance for row in rows}
+    names = [instance.name for instance in benchmark.instances if instance.name in measured]
+    return list(dict.fromkeys(benchmark.groups.get(name, "") for name in names))
 
 
 def _section(
