@@ -8,9 +8,6 @@ the semantics of DS3 (Arda et al., "DS3: A system-level domain-specific system-o
 
 With ``remap``, whenever something happens (a task ends, a job comes, a PE fails or is repaired), tasks that have not
 started are taken back and mapped anew; one that is moved to another PE fetches its data from the moment of the move.
-
-Random numbers come from four streams of the episode's key: pauses between arrivals, types of jobs, durations by
-(job, task, attempt), failures by (PE, change). No decision changes what another event draws.
 """
 
 from __future__ import annotations
@@ -19,7 +16,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from envs.core.random import next_word, stream_uniform
+from envs.core.random import next_word
+from envs.soc_dag.draws import draw_duration, draw_type, next_change, next_pause
 from envs.soc_dag.estimates import estimate
 from envs.soc_dag.state import (
     BLOCKING,
@@ -36,9 +34,6 @@ from envs.soc_dag.state import (
     SocState,
 )
 
-_PAUSES, _TYPES, _DURATIONS, _FAILURES = 1, 2, 3, 4
-_TASKS_OF_A_JOB, _ATTEMPTS = 4096, 64
-
 
 @njit(cache=True)
 def begin(s: SocState, lanes: NDArray[np.int64], decision: int, remap: bool) -> None:
@@ -49,13 +44,13 @@ def begin(s: SocState, lanes: NDArray[np.int64], decision: int, remap: bool) -> 
         if s.episode[lane].mode == BLOCKING:
             for _ in range(s.episode[lane].limit):
                 _arrive(s, lane)
-            s.episode[lane].next_arrival = _pause(s, lane)
+            s.episode[lane].next_arrival = next_pause(s, lane)
         elif s.episode[lane].mode == OPEN:
-            s.episode[lane].next_arrival = _pause(s, lane)
+            s.episode[lane].next_arrival = next_pause(s, lane)
         else:
             s.episode[lane].next_arrival = s.job[lane, 0].arrived
         for p in range(s.episode[lane].processors):
-            s.processor[lane, p].change_at = _next_change(s, lane, p) if s.episode[lane].failure_gap > 0.0 else np.inf
+            s.processor[lane, p].change_at = next_change(s, lane, p) if s.episode[lane].failure_gap > 0.0 else np.inf
         _admit_waiting(s, lane)
         _advance(s, lane, remap)
         estimate(s, lane, decision)
@@ -126,40 +121,12 @@ def _clear(s: SocState, lane: int) -> None:
 
 
 @njit(cache=True)
-def _exponential(s: SocState, lane: int, mean: float, stream: int, counter: int) -> float:
-    drawn: float = -mean * np.log(1.0 - stream_uniform(s.key[lane], stream, counter))
-    return drawn
-
-
-@njit(cache=True)
-def _pause(s: SocState, lane: int) -> float:
-    """Draws the next pause between arrivals."""
-    pause = _exponential(s, lane, s.episode[lane].scale, _PAUSES, s.episode[lane].pauses)
-    s.episode[lane].pauses += 1
-    return np.floor(pause) if s.episode[lane].whole else pause
-
-
-@njit(cache=True)
-def _next_change(s: SocState, lane: int, p: int) -> float:
-    """Time until the PE fails, or is repaired."""
-    mean = s.episode[lane].failure_gap if s.processor[lane, p].up else s.episode[lane].repair_time
-    gap = _exponential(s, lane, mean, _FAILURES, p * 1000003 + s.processor[lane, p].changes)
-    s.processor[lane, p].changes += 1
-    change: float = s.episode[lane].clock + (np.floor(gap) + 1.0 if s.episode[lane].whole else gap)
-    return change
-
-
-@njit(cache=True)
 def _arrive(s: SocState, lane: int) -> None:
     """Notes a job of a drawn type; beyond the capacity for jobs none arrives."""
     job = s.episode[lane].arrived_jobs
     if job == s.job.shape[1]:
         return
-    draw = stream_uniform(s.key[lane], _TYPES, job)
-    kind = 0
-    while kind < s.episode[lane].types - 1 and draw >= s.kind[lane, kind].share:
-        kind += 1
-    s.job[lane, job].type = kind
+    s.job[lane, job].type = draw_type(s, lane, job)
     s.job[lane, job].arrived = s.episode[lane].clock
     s.episode[lane].arrived_jobs += 1
 
@@ -311,7 +278,7 @@ def _start(s: SocState, lane: int, p: int, cell: int) -> None:
     job = s.place[lane, place].job
     kernel = s.offset[lane, s.job[lane, job].type] + task
     mean = s.time[lane, kernel, p]
-    duration = _duration(s, lane, mean, job, task, s.task[lane, place, task].attempt)
+    duration = draw_duration(s, lane, mean, job, task, s.task[lane, place, task].attempt)
     s.task[lane, place, task].attempt += 1
     s.task[lane, place, task].status = RUNNING
     s.processor[lane, p].running = cell
@@ -329,19 +296,6 @@ def _start(s: SocState, lane: int, p: int, cell: int) -> None:
     s.record[lane, record].end = s.episode[lane].clock + duration
     s.record[lane, record].lost = False
     s.episode[lane].records += 1
-
-
-@njit(cache=True)
-def _duration(s: SocState, lane: int, mean: float, job: int, task: int, attempt: int) -> float:
-    """Draws a task's duration: normal around its mean (Box and Muller's method)."""
-    if s.episode[lane].noise == 0.0 or mean == 0.0:
-        return mean
-    counter = ((job * _TASKS_OF_A_JOB + task) * _ATTEMPTS + attempt % _ATTEMPTS) * 2
-    radius = np.sqrt(-2.0 * np.log(1.0 - stream_uniform(s.key[lane], _DURATIONS, counter)))
-    angle = 2.0 * np.pi * stream_uniform(s.key[lane], _DURATIONS, counter + 1)
-    drawn = mean * (1.0 + s.episode[lane].noise * radius * np.cos(angle))
-    duration: float = max(np.rint(drawn), 1.0) if s.episode[lane].whole else max(drawn, 0.01 * mean)
-    return duration
 
 
 @njit(cache=True, forceinline=True)
@@ -405,13 +359,13 @@ def _stream(s: SocState, lane: int) -> None:
     while s.episode[lane].next_arrival <= s.episode[lane].clock:
         if s.episode[lane].mode == OPEN:
             _arrive(s, lane)
-            s.episode[lane].next_arrival += _pause(s, lane)
+            s.episode[lane].next_arrival += next_pause(s, lane)
             continue
         free = s.episode[lane].admitted_jobs - s.episode[lane].completed_jobs < s.episode[lane].limit
         if free:
             _arrive(s, lane)
             _admit_waiting(s, lane)
-        s.episode[lane].next_arrival += _pause(s, lane) + (0.0 if free else 1.0)
+        s.episode[lane].next_arrival += next_pause(s, lane) + (0.0 if free else 1.0)
     _admit_waiting(s, lane)
 
 
@@ -502,7 +456,7 @@ def _change(s: SocState, lane: int, p: int) -> None:
             _make_ready(s, lane, cell // tasks, cell % tasks)
         s.processor[lane, p].queued = 0
     s.processor[lane, p].up = not s.processor[lane, p].up
-    s.processor[lane, p].change_at = _next_change(s, lane, p)
+    s.processor[lane, p].change_at = next_change(s, lane, p)
 
 
 @njit(cache=True)
