@@ -95,12 +95,22 @@ def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
 def _seed_line(summary: SeedSummary) -> list[str]:
     mean = summary.objective
     cells = (f"{mean.estimate:.1f}", f"{mean.low:.1f} – {mean.high:.1f}")
-    return [summary.instance, f"`{summary.key.variant}`", str(summary.seeds), *cells]
+    return [
+        summary.instance,
+        f"`{summary.key.variant}`" if summary.key.variant else "greedy",
+        str(summary.seeds),
+        *cells,
+    ]
 
 
 def _line(summary: MethodSummary, groups: list[str]) -> list[str]:
     cells = [f"{summary.group_gaps[group]:.1f}" if group in summary.group_gaps else "" for group in groups]
-    return [f"`{summary.key.variant}`", *cells, f"{summary.mean.estimate:.2f}", f"{summary.seconds:.3g}"]
+    return [
+        f"`{summary.key.variant}`" if summary.key.variant else "greedy",
+        *cells,
+        f"{summary.mean.estimate:.2f}",
+        f"{summary.seconds:.3g}",
+    ]
 
 
 def _inline(options: dict[str, Any]) -> str:

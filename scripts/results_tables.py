@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from agents.evaluation.report import statement
@@ -76,6 +77,8 @@ def section(
     definition: ProblemDefinition, benchmark: Benchmark, rows: Sequence[ResultRow], file: Path, results: Path
 ) -> str:
     """Returns the section of one result file."""
+    if not benchmark.groups:
+        benchmark = replace(benchmark, groups={instance.name: "all" for instance in benchmark.instances})
     names = [instance.name for instance in benchmark.instances]
     title = benchmark.name.replace("_", " ").capitalize()
     commands = "\n".join(dict.fromkeys(row.command for row in rows))
