@@ -264,7 +264,7 @@ def _solver(
         raise UsageError(f"method {spec}: {error}") from None
     shown = settings
     if is_dataclass(solver):
-        values = {field.name: getattr(solver, field.name) for field in fields(solver)}
+        values = {field.name: getattr(solver, field.name) for field in fields(solver) if field.name != "name"}
         shown = {key: value for key, value in values.items() if isinstance(value, bool | int | float | str)}
     return SolverMethod(
         str(spec.settings.get("name", spec.target)), "solver", describe_settings(shown), definition, solver
