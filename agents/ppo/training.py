@@ -22,7 +22,7 @@ from agents.provenance import git_revision, package_versions
 from agents.rollout import roll_out
 from agents.trackers import check_tracker, make_logger
 from envs.core import GraphVectorEnv, ProblemDefinition, UsageError
-from models.config import NetworkConfig
+from models.config import FlatConfig, NetworkConfig
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ def check_training(
         problem = definition.bind(options)
         check_credit(problem, definition.name, run.ppo)
         GraphVectorEnv(problem, 1).reset(seed=0)
+    if isinstance(run.model, FlatConfig):
+        _check_room(definition, run, run.model)
 
 
 def train(
@@ -266,6 +268,22 @@ def _initial_objectives(definition: ProblemDefinition, run: TrainingRun, instanc
             "expected a positive one"
         )
     return bounds
+
+
+def _check_room(definition: ProblemDefinition, run: TrainingRun, model: FlatConfig) -> None:
+    """Checks that the validation instances fit into a flat network for the training's environment.
+
+    Raises:
+        UsageError: They do not.
+    """
+    room = {**definition.bind(run.options).spec.capacities, **model.capacities}
+    options = {**_behaviour(definition, run), **definition.fit(draw_instances(definition, run))}
+    for name, needed in definition.bind(options).spec.capacities.items():
+        if needed > room[name]:
+            raise UsageError(
+                f"validation: its instances need room for {needed} {name}, but a flat network for this training has "
+                f"room for {room[name]}; choose validation options as small as the training's, or another model"
+            )
 
 
 def _behaviour(definition: ProblemDefinition, run: TrainingRun) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,6 +159,10 @@ def test_training_keeps_a_checkpoint_that_evaluates_on_what_it_has_room_for(tmp_
     assert {outcome.instance.name for outcome in outcomes} == {"2", "4"}
     with pytest.raises(UsageError, match="the flat policy was built for environments with room for"):
         list(method.run([large], [0]))
+    larger = replace(run, validation=ValidationConfig({"sizes": ((5, 3),)}, instances=2))
+    with pytest.raises(UsageError, match=r"validation: its instances need room for 15 operation.* has room for 12"):
+        train(JOB_SHOP, larger, tmp_path / "larger")
+    assert not (tmp_path / "larger").exists()
 
 
 def test_gradients_reach_every_parameter():
