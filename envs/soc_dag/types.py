@@ -26,6 +26,35 @@ def _frozen(array: object, dtype: type, shape: tuple[int, ...], what: str) -> ND
     return values
 
 
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A frequency that a processing element (PE) can run at.
+
+    Attributes:
+        frequency: In MHz.
+        voltage: In mV; None where it is not published.
+        power: ``(n,)`` measured watts of all n PEs of the kind together with 1, 2, ..., n of them active; may be empty.
+    """
+
+    frequency: float
+    voltage: float | None = None
+    power: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        values = {"frequency": self.frequency, "voltage": self.voltage} | {
+            f"power[{active}]": watts for active, watts in enumerate(self.power)
+        }
+        for name, value in values.items():
+            if value is not None and not 0 < value < np.inf:
+                raise UsageError(f"{name} of an operating point is {value}; expected more than 0")
+
+    def comparable(self, other: OperatingPoint) -> bool:
+        """True if the ratio of the two powers follows from measurements or from voltages."""
+        measured = bool(self.power and other.power)
+        return measured or None not in (self.voltage, other.voltage)
+
+
 @dataclass(frozen=True, eq=False)
 class Chip:
     """Processing elements and what lies between them.
@@ -39,6 +68,8 @@ class Chip:
         memory_bandwidth: ``(P,)`` volume a time unit between a PE and the shared memory; inf for a free transfer.
         active_power: ``(P,)`` power while running a task, in watts.
         idle_power: ``(P,)`` power otherwise, in watts.
+        operating_points: ``(P,)`` of every PE the frequencies that it can run at, from low to high, none where that is
+            not known; times and powers are those at the highest one. Empty for none at all.
     """
 
     name: str
@@ -49,6 +80,7 @@ class Chip:
     memory_bandwidth: Floats
     active_power: Floats
     idle_power: Floats
+    operating_points: tuple[tuple[OperatingPoint, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Checks shapes and ranges; arrays become read-only."""
@@ -68,6 +100,31 @@ class Chip:
             object.__setattr__(self, name, values)
         if (self.bandwidth <= 0).any() or (self.memory_bandwidth <= 0).any():
             raise UsageError(f"bandwidth of chip {self.name} is 0 somewhere; expected more than 0")
+        object.__setattr__(self, "operating_points", self.operating_points or ((),) * count)
+        self._check_operating_points()
+
+    def _check_operating_points(self) -> None:
+        if len(self.operating_points) != self.num_processors:
+            raise UsageError(
+                f"operating_points of chip {self.name} has {len(self.operating_points)} entries; "
+                f"expected one for each of {self.num_processors} processors"
+            )
+        for processor, kind, points in zip(self.processors, self.kinds, self.operating_points, strict=True):
+            where = f"operating_points of {processor} of chip {self.name}"
+            frequencies = [point.frequency for point in points]
+            if frequencies != sorted(set(frequencies)):
+                raise UsageError(f"{where} has the frequencies {frequencies}; expected increasing ones")
+            for point in points:
+                if len(point.power) not in (0, self.kinds.count(kind)):
+                    raise UsageError(
+                        f"{where} has {len(point.power)} powers at {point.frequency:g} MHz; "
+                        f"expected one for each number of active PEs, 1 to {self.kinds.count(kind)}"
+                    )
+                if not point.comparable(points[-1]):
+                    raise UsageError(
+                        f"{where} has neither voltage nor power in common at {point.frequency:g} and at "
+                        f"{points[-1].frequency:g} MHz; expected one of them at both"
+                    )
 
     @property
     def num_processors(self) -> int:
@@ -85,6 +142,7 @@ def make_chip(
     memory_bandwidth: float | Floats = np.inf,
     active_power: float | Floats = 1.0,
     idle_power: float | Floats = 0.0,
+    operating_points: tuple[tuple[OperatingPoint, ...], ...] = (),
 ) -> Chip:
     """Returns a chip; numbers stand for all pairs or PEs, and a transfer within one PE is always free."""
     count = len(processors)
@@ -95,7 +153,7 @@ def make_chip(
     memory, active, idle = (
         np.array(np.broadcast_to(each, (count,)), np.float64) for each in (memory_bandwidth, active_power, idle_power)
     )
-    return Chip(name, processors, kinds or processors, between, delay, memory, active, idle)
+    return Chip(name, processors, kinds or processors, between, delay, memory, active, idle, operating_points)
 
 
 @dataclass(frozen=True, eq=False)

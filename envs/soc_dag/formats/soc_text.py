@@ -6,7 +6,8 @@ power profiles and one ``task time`` line a task; then ``comm_band source target
 resource of capacity n becomes n processing elements; that of type MEM is the shared memory. As in the simulators:
 a task that is listed twice takes the first time, a bandwidth that is not given is 1, and data on the same processing
 element costs nothing. The power of a running processing element is that of the last ``power_profile`` with all
-capacity active, shared equally; 1 W where there is none.
+capacity active, shared equally; 1 W where there is none. ``opp`` lines (MHz, mV) become the operating points of the
+resource, with the measured powers of a ``power_profile`` at the same frequency.
 
 A job file has ``job_name``, ``add_new_tasks n``, ``task id predecessors...`` lines (with HEAD, TAIL and deadline lines
 that are not used) and ``comm_vol source target volume``. Files hold no arrivals: a folder or a chip file with the job
@@ -24,11 +25,11 @@ import numpy as np
 
 from envs.core.errors import UsageError
 from envs.soc_dag.formats.fields import naming, parse_number, read_text, shorten
-from envs.soc_dag.types import Arrivals, Chip, JobType, SocInstance, make_chip
+from envs.soc_dag.types import Arrivals, Chip, JobType, OperatingPoint, SocInstance, make_chip
 
 CHIP_KEYWORD = "add_new_resource"
 JOB_KEYWORD = "add_new_tasks"
-_SETTINGS = ("opp", "trip_freq", "DTPM_trip_freq", "power_profile", "PG_profile")
+_SETTINGS = ("trip_freq", "DTPM_trip_freq", "PG_profile")
 _MOST = 100_000
 
 
@@ -42,6 +43,15 @@ class _Resource:
     capacity: int
     power: float = 1.0
     times: dict[str, float] = field(default_factory=dict)
+    voltages: dict[float, float] = field(default_factory=dict)
+    powers: dict[float, tuple[float, ...]] = field(default_factory=dict)
+
+    def operating_points(self) -> tuple[OperatingPoint, ...]:
+        """The frequencies with their voltages and, where they are known, measured powers."""
+        return tuple(
+            OperatingPoint(frequency, self.voltages[frequency], self.powers.get(frequency, ()))
+            for frequency in sorted(self.voltages)
+        )
 
 
 @dataclass(frozen=True)
@@ -163,8 +173,17 @@ def _resource_line(resource: _Resource, words: list[str], line: int) -> None:
     if words[0] == "power_profile":
         if len(words) < 2 + resource.capacity:
             raise UsageError(f"line {line}: power_profile has {len(words) - 2} powers; expected {resource.capacity}")
-        power = parse_number(words[1 + resource.capacity], f"line {line}: power")
-        resource.power = power / resource.capacity
+        numbers = [parse_number(word, f"line {line}: power") for word in words[1 : 2 + resource.capacity]]
+        resource.power = numbers[-1] / resource.capacity
+        if min(numbers) > 0:
+            resource.powers[numbers[0]] = tuple(numbers[1:])
+    elif words[0] == "opp":
+        if len(words) != 3:
+            raise UsageError(f"line {line}: opp has {len(words) - 1} values; expected frequency, voltage")
+        frequency, voltage = (parse_number(word, f"line {line}: opp") for word in words[1:])
+        if min(frequency, voltage) <= 0:
+            raise UsageError(f"line {line}: opp is {frequency:g} {voltage:g}; expected numbers above 0")
+        resource.voltages[frequency] = voltage
     elif words[0] not in _SETTINGS and words[0] != "None":
         if len(words) < 2:
             raise UsageError(f"line {line}: task {shorten(words[0])} has no execution time")
@@ -197,6 +216,7 @@ def _assembled(path: Path, resources: list[_Resource], links: list[tuple[int, in
         bandwidth=bandwidth,
         memory_bandwidth=to_memory,
         active_power=np.array([each.power for each, _ in elements]),
+        operating_points=tuple(each.operating_points() for each, _ in elements),
     )
     return _SocChip(chip, tuple(each.times for each, _ in elements))
 

@@ -8,7 +8,7 @@
     chip:
       processors:                                 # PEs: kind, and optionally name, count and powers in watts
         - {kind: A15, count: 4, active_power: 1.7, idle_power: 0}
-        - {kind: FFT, active_power: 0.09}
+        - {kind: FFT, active_power: 0.09}           # and operating_points: [{frequency: 1000, voltage: 900}]
       bandwidth:                                  # or one number, or a matrix; volume a time unit
         default: 1000
         between: [{source: A15, target: FFT, value: 10}]      # processors or kinds, both directions
@@ -47,7 +47,7 @@ import numpy as np
 from envs.core.errors import UsageError
 from envs.core.files import write_text
 from envs.soc_dag.formats.fields import Fields, naming, number, read_text, shorten
-from envs.soc_dag.types import Arrivals, Chip, Failures, Floats, JobType, SocInstance, make_chip
+from envs.soc_dag.types import Arrivals, Chip, Failures, Floats, JobType, OperatingPoint, SocInstance, make_chip
 
 FORMAT = "soc_dag/1"
 _TOP = (
@@ -138,8 +138,9 @@ def _chip(fields: Fields) -> Chip:
     kinds: list[str] = []
     active: list[float] = []
     idle: list[float] = []
+    points: list[tuple[OperatingPoint, ...]] = []
     for entry in fields.entries("processors"):
-        entry.check_known(("name", "kind", "count", "active_power", "idle_power"))
+        entry.check_known(("name", "kind", "count", "active_power", "idle_power", "operating_points"))
         kind = entry.text("kind") if entry.has("kind") else entry.text("name")
         name, count = entry.text("name", kind), entry.integer("count", 1, low=1)
         if count > _MOST_COPIES:
@@ -148,6 +149,7 @@ def _chip(fields: Fields) -> Chip:
         kinds += [kind] * count
         active += [entry.number("active_power", 1.0)] * count
         idle += [entry.number("idle_power", 0.0)] * count
+        points += [tuple(_operating_point(point) for point in entry.entries("operating_points"))] * count
     if not names:
         raise UsageError(f"{fields.name('processors')} is empty; expected at least one")
     for index, name in enumerate(names):
@@ -162,6 +164,16 @@ def _chip(fields: Fields) -> Chip:
         memory_bandwidth=_vector(fields, "memory_bandwidth", np.inf, len(names)),
         active_power=np.array(active),
         idle_power=np.array(idle),
+        operating_points=tuple(points),
+    )
+
+
+def _operating_point(fields: Fields) -> OperatingPoint:
+    fields.check_known(("frequency", "voltage", "power"))
+    return OperatingPoint(
+        fields.number("frequency"),
+        fields.number("voltage") if fields.has("voltage") else None,
+        tuple(number(watts, fields.name("power")) for watts in fields.items("power")),
     )
 
 
@@ -373,8 +385,9 @@ def _as_data(instance: SocInstance) -> dict[str, Any]:
             "name": chip.name,
             "processors": [
                 {"name": name, "kind": kind, "active_power": _plain(active), "idle_power": _plain(idle)}
-                for name, kind, active, idle in zip(
-                    chip.processors, chip.kinds, chip.active_power, chip.idle_power, strict=True
+                | ({"operating_points": [_point_data(point) for point in points]} if points else {})
+                for name, kind, active, idle, points in zip(
+                    chip.processors, chip.kinds, chip.active_power, chip.idle_power, chip.operating_points, strict=True
                 )
             ],
             "bandwidth": _matrix(chip.bandwidth, np.inf),
@@ -397,6 +410,13 @@ def _as_data(instance: SocInstance) -> dict[str, Any]:
         "failures": {"between": _plain(instance.failures.between), "repair": _plain(instance.failures.repair)},
         "objective": instance.objective,
     }
+
+
+def _point_data(point: OperatingPoint) -> dict[str, Any]:
+    data: dict[str, Any] = {"frequency": _plain(point.frequency)}
+    if point.voltage is not None:
+        data["voltage"] = _plain(point.voltage)
+    return data | ({"power": [_plain(watts) for watts in point.power]} if point.power else {})
 
 
 def _job_data(job_type: JobType) -> dict[str, Any]:
