@@ -67,7 +67,8 @@ class FlatConfig:
 
     Attributes:
         widths: Widths of its hidden layers.
-        capacities: Capacity of every node and edge type that it is built for; empty for that of the environment.
+        capacities: Capacity of every node and edge type that it is built for; empty for what training and
+            validation need.
     """
 
     widths: tuple[int, ...] = (512, 256)

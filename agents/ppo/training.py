@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -117,8 +117,7 @@ def check_training(
         problem = definition.bind(options)
         check_credit(problem, definition.name, run.ppo)
         GraphVectorEnv(problem, 1).reset(seed=0)
-    if isinstance(run.model, FlatConfig):
-        _check_room(definition, run, run.model)
+    _fitting_model(definition, run)
 
 
 def train(
@@ -146,7 +145,7 @@ def train(
         The folder of the best policy.
     """
     check_training(definition, run, folder, tracker=tracker, device=device)
-    learner = make_learner(definition, run.options, run.model, run.ppo, device=device)
+    learner = make_learner(definition, run.options, _fitting_model(definition, run), run.ppo, device=device)
     config = run.to_mapping()
     keeper = RunKeeper(definition, run, folder)
     extra = restore_state(folder / "state", learner, config)
@@ -270,20 +269,27 @@ def _initial_objectives(definition: ProblemDefinition, run: TrainingRun, instanc
     return bounds
 
 
-def _check_room(definition: ProblemDefinition, run: TrainingRun, model: FlatConfig) -> None:
-    """Checks that the validation instances fit into a flat network for the training's environment.
+def _fitting_model(definition: ProblemDefinition, run: TrainingRun) -> NetworkConfig:
+    """Returns the run's model; a flat network gets room for the training and the validation, unless it names its own.
 
     Raises:
-        UsageError: They do not.
+        UsageError: The room that a flat network names is too small.
     """
-    room = {**definition.bind(run.options).spec.capacities, **model.capacities}
-    options = {**_behaviour(definition, run), **definition.fit(draw_instances(definition, run))}
-    for name, needed in definition.bind(options).spec.capacities.items():
-        if needed > room[name]:
-            raise UsageError(
-                f"validation: its instances need room for {needed} {name}, but a flat network for this training has "
-                f"room for {room[name]}; choose validation options as small as the training's, or another model"
-            )
+    if not isinstance(run.model, FlatConfig):
+        return run.model
+    validation = {**_behaviour(definition, run), **definition.fit(draw_instances(definition, run))}
+    needed = {"training": definition.bind(run.options).spec.capacities}
+    needed["validation"] = definition.bind(validation).spec.capacities
+    for use, capacities in needed.items():
+        for name, own in run.model.capacities.items():
+            if capacities.get(name, 0) > own:
+                raise UsageError(
+                    f"model.capacities is {own} for {name}, but {use} needs room for {capacities[name]}; expected more"
+                )
+    if run.model.capacities:
+        return run.model
+    room = {name: max(each[name] for each in needed.values()) for name in needed["training"]}
+    return replace(run.model, capacities=room)
 
 
 def _behaviour(definition: ProblemDefinition, run: TrainingRun) -> dict[str, Any]:

@@ -64,12 +64,12 @@ def test_a_checkpoint_evaluates_end_to_end(folder):
         JOB_SHOP, [f"checkpoint:{folder}", f"checkpoint:{folder};samples=16"], {"builder": "non_delay"}, 8
     )
     assert (greedy.name, greedy.kind, greedy.variant) == ("mine", "learned", "builder=active")
-    outcomes = [outcome for batch in greedy.run(instances, 0) for outcome in batch]
+    outcomes = [outcome for batch in greedy.run(instances, [0] * 3) for outcome in batch]
     direct = roll_out(JOB_SHOP, OPTIONS, instances, load_dispatcher(folder, JOB_SHOP))
     assert [outcome.objective for outcome in outcomes] == [outcome.objective for outcome in direct]
     assert [JOB_SHOP.verify(o.instance, o.solution) for o in outcomes] == [o.objective for o in outcomes]
-    drawn = [outcome for batch in sampled.run(instances, 1) for outcome in batch]
-    again = [outcome for batch in sampled.run(instances, 1) for outcome in batch]
+    drawn = [outcome for batch in sampled.run(instances, [1] * 3) for outcome in batch]
+    again = [outcome for batch in sampled.run(instances, [1] * 3) for outcome in batch]
     assert all(16 < outcome.decisions <= 16 * 20 for outcome in drawn)
     assert [outcome.objective for outcome in drawn] == [outcome.objective for outcome in again]
     assert sum(outcome.objective for outcome in drawn) < sum(outcome.objective for outcome in outcomes)

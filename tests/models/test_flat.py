@@ -159,9 +159,20 @@ def test_training_keeps_a_checkpoint_that_evaluates_on_what_it_has_room_for(tmp_
     assert {outcome.instance.name for outcome in outcomes} == {"2", "4"}
     with pytest.raises(UsageError, match="the flat policy was built for environments with room for"):
         list(method.run([large], [0]))
-    larger = replace(run, validation=ValidationConfig({"sizes": ((5, 3),)}, instances=2))
-    with pytest.raises(UsageError, match=r"validation: its instances need room for 15 operation.* has room for 12"):
-        train(JOB_SHOP, larger, tmp_path / "larger")
+
+
+def test_room_is_made_for_validation_too_unless_the_shape_says_how_much(tmp_path):
+    options = {"builder": "non_delay", "sizes": ((4, 3),)}
+    ppo = PPOConfig(decisions=48, lanes=4, steps=12, minibatch=24, epochs=1, threads=1)
+    validation = ValidationConfig({"sizes": ((5, 3),)}, instances=2, every=0)
+    run = TrainingRun("flat", "job_shop", options, FlatConfig((16,)), ppo, validation)
+    folder = train(JOB_SHOP, run, tmp_path / "fits")
+    (method,) = build_methods(JOB_SHOP, [f"checkpoint:{folder}"], {}, 8)
+    assert len(list(method.run([uniform(5, 3, np.random.default_rng(0), name="5")], [0]))) == 1
+    own = JOB_SHOP.bind(options).spec.capacities
+    tied = replace(run, model=FlatConfig((16,), own))
+    with pytest.raises(UsageError, match=r"model.capacities is 12 for operation, but validation needs room for 15"):
+        train(JOB_SHOP, tied, tmp_path / "larger")
     assert not (tmp_path / "larger").exists()
 
 
