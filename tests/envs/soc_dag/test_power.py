@@ -79,7 +79,7 @@ def test_lowering_twice_is_lowering_once():
     # 0.5^2 * 0.4 of 2 W, at 2.5 times the time
     assert once.chip.active_power[2] == pytest.approx(0.2)
     assert once.job_types[0].times[:, 2].tolist() == [20, 5]
-    with pytest.raises(UsageError, match="no operating point at 800 MHz; it has 400$"):
+    with pytest.raises(UsageError, match=r"no operating point at 800 MHz; it has 400$"):
         at_frequency(once, {"vector": 800})
 
 
