@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,18 @@ from envs.core.spec import ACTION_MASK
 EPISODE = "episode"
 """Observation key that numbers episodes: two observations with one number share their static arrays."""
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 
 class GraphVecEnv(VecEnv):
     """Shows a `GraphVectorEnv` to stable-baselines3.
 
     Observations get one more array, ``episode``, which lets policies encode the static part once an episode.
-    Finished lanes report ``episode`` (return ``r``, length ``l``), ``objective`` and ``terminal_observation``.
+    Finished lanes report ``episode`` (return ``r``, length ``l``), ``objective`` and ``terminal_observation``; the
+    ``info`` of the others is empty, and one and the same read-only mapping.
+
+    Observations are the environment's own arrays. They outlive one more step, as learners need that store them with
+    the outcome of the action; whatever keeps them for longer copies them.
 
     Attributes:
         elapsed: ``(num_envs,)`` simulated time of the last step, up to the end of an episode that it ended; 0 where
@@ -30,28 +37,42 @@ class GraphVecEnv(VecEnv):
         rewards: ``(num_envs,)`` rewards of the last step.
 
     Args:
-        env: A vector environment made with ``copy=False`` and same-step autoreset.
+        env: A vector environment made with ``copy=False``, ``double_buffer=True`` and same-step autoreset.
         reward_scale: Factor on every reward; brings returns to the order of 1.
     """
 
     def __init__(self, env: GraphVectorEnv, reward_scale: float = 1.0) -> None:
-        """Wraps ``env``; the first `reset` starts its episodes."""
+        """Wraps ``env``; the first `reset` starts its episodes.
+
+        Raises:
+            UsageError: ``env`` would overwrite an observation in the step after it.
+        """
+        if not env.observations_outlive_a_step:
+            raise UsageError("env overwrites its observations; expected one made with copy=True or double_buffer=True")
         self.env = env
         self.reward_scale = reward_scale
         spec = env.problem.spec
-        self._static_keys = spec.static_keys
-        self._dynamic_keys = spec.dynamic_keys
         numbers = spaces.Box(0, np.iinfo(np.int64).max, (1,), np.int64)
         space = spaces.Dict({**spec.observation_space().spaces, EPISODE: numbers})
         super().__init__(env.num_envs, space, env.single_action_space)
         self.episodes = np.zeros((env.num_envs, 1), np.int64)
         self.returns = np.zeros(env.num_envs)
         self.lengths = np.zeros(env.num_envs, np.int64)
-        self._static: Observation = {}
         self._mask = np.zeros((env.num_envs, spec.num_actions), np.bool_)
+        self._mask_rows: dict[int, list[NDArray[np.bool_]]] = {}
         self._actions = np.zeros(env.num_envs, np.int64)
         self.elapsed = np.zeros(env.num_envs)
         self.rewards = np.zeros(env.num_envs, np.float32)
+
+    @property
+    def episodes(self) -> NDArray[np.int64]:
+        """``(num_envs, 1)`` number of each lane's episode; the next ones go on from the largest."""
+        return self._episodes
+
+    @episodes.setter
+    def episodes(self, numbers: NDArray[np.int64]) -> None:
+        self._episodes = numbers
+        self._last_number = int(numbers.max())
 
     def reset(self) -> Observation:
         """Starts new episodes in all lanes, with the seeds given to `seed`."""
@@ -60,8 +81,8 @@ class GraphVecEnv(VecEnv):
         self._reset_seeds()
         self.returns[:] = 0
         self.lengths[:] = 0
-        self.episodes = self._next_numbers(np.ones(self.num_envs, np.bool_))
-        return self.hand_over(observation, fresh_static=True)
+        self._number_anew(range(self.num_envs))
+        return self.hand_over(observation)
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
         """Keeps the actions for `step_wait`."""
@@ -77,30 +98,28 @@ class GraphVecEnv(VecEnv):
         self.returns += rewards
         self.lengths += 1
         dones = terminated | truncated
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        any_done = bool(dones.any())
-        if any_done:
-            for lane in np.flatnonzero(dones):
-                infos[lane] = self._final(int(lane), bool(truncated[lane]), info)
-            self.returns[dones] = 0
-            self.lengths[dones] = 0
-            self.episodes = self._next_numbers(dones)
+        infos: list[Any] = [_NOTHING] * self.num_envs
+        if np.count_nonzero(dones):
+            lanes = np.flatnonzero(dones).tolist()
+            for lane in lanes:
+                infos[lane] = self._final(lane, bool(truncated[lane]), info)
+                self.returns[lane] = 0
+                self.lengths[lane] = 0
+            self._number_anew(lanes)
         self.rewards = rewards.astype(np.float32)
-        return self.hand_over(observation, fresh_static=any_done), self.rewards.copy(), dones, infos
+        return self.hand_over(observation), self.rewards.copy(), dones, infos
 
-    def hand_over(self, observation: Observation, *, fresh_static: bool) -> Observation:
-        """Copies what the next step overwrites; static arrays are copied only when an episode began."""
-        if fresh_static:
-            self._static = {key: observation[key].copy() for key in self._static_keys}
-        result = {key: observation[key].copy() for key in self._dynamic_keys}
-        self._mask = result[ACTION_MASK]
-        return {**self._static, **result, EPISODE: self.episodes}
+    def hand_over(self, observation: Observation) -> Observation:
+        """Returns the environment's observation with the numbers of the episodes."""
+        self._mask = observation[ACTION_MASK]
+        return {**observation, EPISODE: self._episodes}
 
     def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
         """Calls a method once a lane; only ``action_masks`` is per lane here."""
         if method_name != "action_masks" or method_args or method_kwargs:
             raise UsageError(f"env_method({method_name!r}) is not offered; only 'action_masks' is")
-        return [self._mask[lane] for lane in self._get_indices(indices)]
+        rows = self._rows_of_mask()
+        return [*rows] if indices is None else [rows[lane] for lane in self._get_indices(indices)]
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """Returns an attribute of the vector environment, once a lane."""
@@ -124,10 +143,21 @@ class GraphVecEnv(VecEnv):
         frames = self.env.render()
         return [None] * self.num_envs if frames is None else list(frames)
 
-    def _next_numbers(self, lanes: NDArray[np.bool_]) -> NDArray[np.int64]:
-        numbers = self.episodes.copy()
-        numbers[lanes, 0] = self.episodes.max() + 1 + np.arange(int(lanes.sum()))
-        return numbers
+    def _number_anew(self, lanes: Iterable[int]) -> None:
+        """Gives the new episodes of the lanes the next numbers, in a new array: the old one is part of observations."""
+        self._episodes = self._episodes.copy()
+        for lane in lanes:
+            self._last_number += 1
+            self._episodes[lane, 0] = self._last_number
+
+    def _rows_of_mask(self) -> list[NDArray[np.bool_]]:
+        """The mask, a view a lane; views of the environment's own few arrays are made once."""
+        key = id(self._mask)  # taken by no other array as long as its views are here
+        if key not in self._mask_rows:
+            if len(self._mask_rows) == 2:
+                self._mask_rows.clear()
+            self._mask_rows[key] = list(self._mask)
+        return self._mask_rows[key]
 
     def _final(self, lane: int, truncated: bool, info: dict[str, Any]) -> dict[str, Any]:
         return {

@@ -217,7 +217,7 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
         if self.pos == 0:
             self._row_of_lane = np.zeros(self.n_envs, np.int64)
         for key, store in self.static.items():
-            store.extend(obs[key][lane] for lane in lanes)
+            store.extend(obs[key][lane].copy() for lane in lanes)
         self._row_of_lane[lanes] = self.episodes_stored + np.arange(len(lanes))
         self.episodes_stored += len(lanes)
 

@@ -61,7 +61,9 @@ def make_learner(
     """
     check_device(device)
     torch.set_num_threads(config.threads)
-    env = GraphVectorEnv(definition.bind(options), config.lanes, copy=False, skip_forced=config.skip_forced)
+    env = GraphVectorEnv(
+        definition.bind(options), config.lanes, copy=False, double_buffer=True, skip_forced=config.skip_forced
+    )
     check_credit(env.problem, definition.name, config)
     adapter = GraphVecEnv(env, config.reward_scale)
     adapter.seed(config.seed)

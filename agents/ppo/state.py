@@ -199,5 +199,5 @@ def _restore_arrays(learner: MaskablePPO, adapter: GraphVecEnv, arrays: dict[str
     adapter.episodes = arrays["episodes"]
     adapter.returns = arrays["returns"]
     adapter.lengths = arrays["lengths"]
-    learner._last_obs = adapter.hand_over(observation, fresh_static=True)
+    learner._last_obs = adapter.hand_over(observation)
     learner._last_episode_starts = arrays["episode_starts"]

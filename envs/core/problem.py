@@ -71,9 +71,37 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
         A refused action leaves its lane as it was.
         """
 
+    def step_to_choice(self, state: StateT, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Steps, then takes every following decision with a single legal action; lanes that refused stand.
+
+        Problems with a compiled loop of their own override this; the outcome must be the same.
+        """
+        refused = self.step(state, actions, active)
+        lanes = active & ~refused
+        while True:
+            masks = self.action_masks(state)
+            forced = lanes & ~self.finished(state) & (masks.sum(axis=1) == 1)
+            if not forced.any():
+                return refused
+            self.step(state, masks.argmax(axis=1), forced)
+
     @abstractmethod
     def observe(self, state: StateT, lanes: Lanes, out: Observation, *, static: bool) -> None:
         """Writes the observation of ``lanes[i]`` into row ``i`` of ``out``; static arrays only when asked."""
+
+    def observe_in_place(self, state: StateT, lanes: Lanes, out: Observation) -> None:
+        """Writes all arrays of each of ``lanes`` into the lane's own row of ``out``; the other rows stand.
+
+        Problems that can write to any row override this; the outcome must be the same.
+        """
+        if len(lanes) == lanes[-1] - lanes[0] + 1:
+            rows = {key: array[lanes[0] : lanes[-1] + 1] for key, array in out.items()}
+            self.observe(state, lanes, rows, static=True)
+            return
+        rows = self.spec.allocate(len(lanes))
+        self.observe(state, lanes, rows, static=True)
+        for key, array in rows.items():
+            out[key][lanes] = array
 
     def action_masks(self, state: StateT) -> NDArray[np.bool_]:
         """Returns the ``(lanes, actions)`` masks; problems that keep them in their state hand those out instead."""

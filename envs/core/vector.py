@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +39,8 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         num_envs: Number of lanes.
         strict: Raise on a masked action instead of refusing it with a penalty.
         copy: Return fresh arrays; with False, observations are views that the next call overwrites.
+        double_buffer: With ``copy=False``, write steps alternately into two sets of arrays, so that an observation
+            outlives one more step: what a learner needs that stores it together with the outcome.
         skip_forced: After a step, also take all following decisions that have a single legal action; their rewards
             count to the step. Schedules and returns are the same, with fewer steps for a policy to take.
         autoreset_mode: SAME_STEP, or DISABLED (finished lanes stand still until ``reset`` with ``reset_mask``).
@@ -53,6 +55,7 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         *,
         strict: bool = False,
         copy: bool = True,
+        double_buffer: bool = False,
         skip_forced: bool = False,
         autoreset_mode: AutoresetMode = AutoresetMode.SAME_STEP,
         max_episode_steps: int | None = None,
@@ -81,8 +84,15 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self._max_episode_steps = max_episode_steps
         self._all_lanes = np.arange(num_envs)
         self._observation = problem.spec.allocate(num_envs)
+        self._other_observation = problem.spec.allocate(num_envs) if double_buffer and not copy else self._observation
+        self._outdated = _NO_LANES
+        self._static_keys = problem.spec.static_keys
         self._episode_steps = np.zeros(num_envs, np.int64)
         self._done = np.ones(num_envs, np.bool_)
+        self._potential = np.zeros(num_envs)
+        self._unit = np.ones(num_envs)
+        self._everywhere = np.ones(num_envs, np.bool_)
+        self._everywhere.flags.writeable = False
         self._seeded = False
 
     def reset(
@@ -110,7 +120,7 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
             for lane in lanes:
                 self.problem.load(self.state, int(lane), instances[lane])
         self._begin(lanes)
-        return self._hand_out(), self._info(np.zeros(self.num_envs, np.bool_))
+        return self._hand_out(), self._describe(np.zeros(self.num_envs, np.bool_))
 
     def step(
         self, actions: NDArray[np.int64]
@@ -125,21 +135,25 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         if self._strict:
             self._refuse_illegal(actions, active)
         problem, state = self.problem, self.state
-        before = problem.potential(state)
-        invalid = problem.step(state, actions, active)
-        if self._skip_forced:
-            self._take_forced(active & ~invalid)
-        objective, unit = problem.objective(state), problem.reward_unit(state)
-        rewards = (before - problem.potential(state)) / unit
-        rewards[invalid] -= problem.illegal_action_penalty
+        advance = problem.step_to_choice if self._skip_forced else problem.step
+        invalid = advance(state, actions, active)
+        rewards = self._rewards(invalid)
         self._episode_steps += active
         terminated = problem.finished(state) & active
         truncated = self._truncated(terminated, active)
-        info = self._describe(objective, unit, invalid)
         ended = terminated | truncated
         self._done |= ended
-        self._autoreset(ended, info)
+        info = self._describe(invalid)
+        self._turn()
+        problem.observe(state, self._all_lanes, self._observation, static=False)
+        if self._autoreset_mode is AutoresetMode.SAME_STEP and np.count_nonzero(ended):
+            self._autoreset(ended, info)
         return self._hand_out(), rewards, terminated, truncated, info
+
+    @property
+    def observations_outlive_a_step(self) -> bool:
+        """Whether an observation is still what it was after the next step."""
+        return self._copy or self._other_observation is not self._observation
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Returns a copy of the ``(num_envs, actions)`` mask of the current observations."""
@@ -156,7 +170,7 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self._episode_steps[...] = snapshot.episode_steps
         self._done[...] = snapshot.done
         self._seeded = True
-        self.problem.observe(self.state, self._all_lanes, self._observation, static=True)
+        self._refresh(self._all_lanes)
         return self._hand_out()
 
     def instance(self, lane: int) -> Any:
@@ -201,19 +215,40 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self._seeded = True
 
     def _begin(self, lanes: NDArray[np.int64]) -> None:
-        """Marks lanes as running and refreshes their observations; other rows stand."""
+        """Marks lanes as running and refreshes what is kept of them."""
         self._episode_steps[lanes] = 0
         self._done[lanes] = False
-        self._observe(lanes)
+        self._refresh(lanes)
 
-    def _observe(self, lanes: NDArray[np.int64]) -> None:
+    def _refresh(self, lanes: NDArray[np.int64]) -> None:
+        """Brings what is kept of the lanes up to date with a state that no step led to."""
+        self._potential = self.problem.potential(self.state)
+        self._unit = self.problem.reward_unit(self.state)
         if len(lanes) == self.num_envs:
             self.problem.observe(self.state, lanes, self._observation, static=True)
-            return
-        fresh = self.problem.spec.allocate(len(lanes))
-        self.problem.observe(self.state, lanes, fresh, static=True)
-        for key, array in fresh.items():
-            self._observation[key][lanes] = array
+        elif len(lanes):
+            self.problem.observe_in_place(self.state, lanes, self._observation)
+        if self._other_observation is not self._observation:
+            self._outdated = np.union1d(self._outdated, lanes) if len(self._outdated) else lanes
+
+    def _turn(self) -> None:
+        """Makes the other set of arrays the current one and brings its static rows up to date."""
+        last, self._observation = self._observation, self._other_observation
+        self._other_observation = last
+        if len(self._outdated):
+            lanes = self._outdated.tolist()  # mostly one: plain indexing is several times as fast as with an array
+            for key in self._static_keys:
+                source, target = last[key], self._observation[key]
+                for lane in lanes:
+                    target[lane] = source[lane]
+            self._outdated = _NO_LANES
+
+    def _rewards(self, invalid: NDArray[np.bool_]) -> Floats:
+        before, self._potential = self._potential, self.problem.potential(self.state)
+        rewards: Floats = (before - self._potential) / self._unit
+        if np.count_nonzero(invalid):
+            rewards[invalid] -= self.problem.illegal_action_penalty
+        return rewards
 
     def _truncated(self, terminated: NDArray[np.bool_], active: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if self._max_episode_steps is None:
@@ -221,47 +256,31 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         return (self._episode_steps >= self._max_episode_steps) & active & ~terminated
 
     def _autoreset(self, ended: NDArray[np.bool_], info: dict[str, Any]) -> None:
-        problem, state = self.problem, self.state
-        reset_now = ended.any() and self._autoreset_mode is AutoresetMode.SAME_STEP
-        lanes = np.flatnonzero(ended) if reset_now else _NO_LANES
-        if reset_now:
-            info.update(self._final(lanes, ended, info))
-            problem.draw(state, lanes)
-        if len(lanes) < self.num_envs:
-            problem.observe(state, self._all_lanes, self._observation, static=False)
-        if reset_now:
-            self._begin(lanes)
-            fresh = self._info(np.zeros(self.num_envs, np.bool_))
-            for key in ("objective", "reward_unit", "clock"):
-                if key in fresh:
-                    info[key] = fresh[key]
-
-    def _final(self, lanes: NDArray[np.int64], ended: NDArray[np.bool_], info: Mapping[str, Any]) -> dict[str, Any]:
-        last = {key: array[lanes] for key, array in self._observation.items()}
-        self.problem.observe(self.state, lanes, last, static=False)
+        """Begins the next episode of the lanes that ended; ``info`` gets what the last one looked like."""
+        lanes = np.flatnonzero(ended)
         observations = np.empty(self.num_envs, object)
-        for row, lane in enumerate(lanes):
-            observations[lane] = {key: array[row] for key, array in last.items()}
-        return {"final_obs": observations, "_final_obs": ended, "final_info": dict(info), "_final_info": ended}
+        for lane in lanes:
+            observations[lane] = {key: array[lane].copy() for key, array in self._observation.items()}
+        info.update(final_obs=observations, _final_obs=ended, final_info=dict(info), _final_info=ended)
+        self.problem.draw(self.state, lanes)
+        self._begin(lanes)
+        info.update(self._describe(info["invalid_action"]))
 
-    def _info(self, invalid: NDArray[np.bool_]) -> dict[str, Any]:
-        return self._describe(self.problem.objective(self.state), self.problem.reward_unit(self.state), invalid)
-
-    def _describe(self, objective: Floats, unit: Floats, invalid: NDArray[np.bool_]) -> dict[str, Any]:
-        everywhere = np.ones(self.num_envs, np.bool_)
-        values = {"objective": objective, "reward_unit": unit, "invalid_action": invalid}
+    def _describe(self, invalid: NDArray[np.bool_]) -> dict[str, Any]:
+        """The ``info`` of the state as it stands."""
+        everywhere = self._everywhere
+        info: dict[str, Any] = {
+            "objective": self.problem.objective(self.state),
+            "reward_unit": self._unit,
+            "invalid_action": invalid,
+            "_objective": everywhere,
+            "_reward_unit": everywhere,
+            "_invalid_action": everywhere,
+        }
         clock = self.problem.clock(self.state)
         if clock is not None:
-            values["clock"] = clock
-        return {**values, **{f"_{key}": everywhere for key in values}}
-
-    def _take_forced(self, lanes: NDArray[np.bool_]) -> None:
-        while True:
-            masks = self.problem.action_masks(self.state)
-            forced = lanes & ~self.problem.finished(self.state) & (masks.sum(axis=1) == 1)
-            if not forced.any():
-                return
-            self.problem.step(self.state, masks.argmax(axis=1), forced)
+            info |= {"clock": clock, "_clock": everywhere}
+        return info
 
     def _refuse_illegal(self, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> None:
         mask = self._observation[ACTION_MASK]

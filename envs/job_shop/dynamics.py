@@ -24,12 +24,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from envs.core.handle import Handle, kernel
 from envs.core.random import next_integer
 
 APPEND, INSERTION, ACTIVE, NON_DELAY = 0, 1, 2, 3
 BUILDERS = {"append": APPEND, "insertion": INSERTION, "active": ACTIVE, "non_delay": NON_DELAY}
 
-_NEVER = np.int64(2**62)
+NEVER = np.int64(2**62)
+"""A time after every other."""
 
 
 class JobShopState(NamedTuple):
@@ -53,15 +55,22 @@ class JobShopState(NamedTuple):
         job_remaining: ``(L, J)`` processing time of the operations not yet scheduled.
         job_start: ``(L, J)`` earliest start (est) of the next operation under the builder.
         job_log_ratio: ``(L, J)`` log of next processing time over remaining work (zeros count as 1/2).
+        job_outlook: ``(L, J, 8)`` float32 features of the next operation that stand until it is scheduled:
+            processing time, its share of the remaining work, log of that, remaining work, work after the operation,
+            fraction of operations remaining, processing time of the following operation, flow due date over itself
+            plus remaining work (units: see `envs.job_shop.features`).
         machine_free: ``(L, M)`` completion of the last operation on the machine.
         machine_load: ``(L, M)`` processing time of the operations not yet scheduled on it.
         machine_left: ``(L, M)`` number of operations not yet scheduled on it.
         machine_operations: ``(L, M)`` number of operations on it.
+        machine_queue: ``(L, M)`` number of jobs that need it next.
+        machine_queue_work: ``(L, M)`` processing time that they need it for.
         busy_first: ``(L, M)`` first slot of the machine in the busy arrays (insertion).
         busy_start: ``(L, J * K)`` starts of scheduled operations, sorted within each machine (insertion).
         busy_end: ``(L, J * K)`` their ends.
         floor: ``(L,)`` time before which nothing more may start.
         now: ``(L,)`` smallest est over unfinished jobs; the makespan once finished.
+        total: ``(L,)`` number of operations.
         scheduled: ``(L,)`` number of scheduled operations.
         bound: ``(L,)`` lower bound on the makespan of every completion of the partial schedule.
         first_bound: ``(L,)`` the bound at the start of the episode.
@@ -84,15 +93,19 @@ class JobShopState(NamedTuple):
     job_remaining: NDArray[np.int64]
     job_start: NDArray[np.int64]
     job_log_ratio: NDArray[np.float64]
+    job_outlook: NDArray[np.float32]
     machine_free: NDArray[np.int64]
     machine_load: NDArray[np.int64]
     machine_left: NDArray[np.int64]
     machine_operations: NDArray[np.int64]
+    machine_queue: NDArray[np.int64]
+    machine_queue_work: NDArray[np.int64]
     busy_first: NDArray[np.int64]
     busy_start: NDArray[np.int64]
     busy_end: NDArray[np.int64]
     floor: NDArray[np.int64]
     now: NDArray[np.int64]
+    total: NDArray[np.int64]
     scheduled: NDArray[np.int64]
     bound: NDArray[np.int64]
     first_bound: NDArray[np.int64]
@@ -119,6 +132,7 @@ def allocate(lanes: int, jobs: int, operations: int, machines: int, builder: int
         "starts": integers(jobs, operations),
         "next_op": integers(jobs),
         "job_log_ratio": np.zeros((lanes, jobs)),
+        "job_outlook": np.zeros((lanes, jobs, 8), np.float32),
         "busy_first": integers(machines),
         "busy_start": integers(slots),
         "busy_end": integers(slots),
@@ -130,12 +144,15 @@ def allocate(lanes: int, jobs: int, operations: int, machines: int, builder: int
 
 
 @njit(cache=True, nogil=True)
-def draw_random(state: JobShopState, lanes: NDArray[np.int64], sizes: NDArray[np.int64], low: int, high: int) -> None:
+def draw_random(
+    handle: Handle[JobShopState], lanes: NDArray[np.int64], sizes: NDArray[np.int64], low: int, high: int
+) -> None:
     """Puts a random instance into each of ``lanes``; `begin` makes it an episode.
 
     The size is uniform over the rows ``(jobs, machines)`` of ``sizes``, processing times are uniform on ``low..high``,
     and every job visits all machines in a uniformly random order.
     """
+    state = handle.arrays
     for lane in lanes:
         row = next_integer(state.generator, lane, 0, sizes.shape[0] - 1)
         jobs, machines = sizes[row, 0], sizes[row, 1]
@@ -159,47 +176,83 @@ def draw_integers(generator: NDArray[np.uint64], lanes: NDArray[np.int64], count
 
 
 @njit(cache=True, nogil=True)
-def begin(state: JobShopState, lanes: NDArray[np.int64], builder: int) -> None:
+def begin(handle: Handle[JobShopState], lanes: NDArray[np.int64], builder: int) -> None:
     """Begins an episode on the instance that stands in ``size``, ``machine`` and ``time`` of each of ``lanes``."""
-    for lane in lanes:
-        _begin(state, lane, builder)
+    _begin(handle.arrays, lanes, builder)
 
 
 @njit(cache=True, nogil=True)
 def step(
+    handle: Handle[JobShopState],
+    actions: NDArray[np.int64],
+    active: NDArray[np.bool_],
+    refused: NDArray[np.bool_],
+    to_choice: bool,
+    builder: int,
+) -> None:
+    """Takes one action in every active lane; sets ``refused`` where it was illegal and changed nothing.
+
+    With ``to_choice``, decisions that have a single legal action are taken as well, until one has more.
+    """
+    _step(handle.arrays, actions, active, refused, to_choice, builder)
+
+
+@kernel
+def _step(
     state: JobShopState,
     actions: NDArray[np.int64],
     active: NDArray[np.bool_],
     refused: NDArray[np.bool_],
+    to_choice: bool,
     builder: int,
 ) -> None:
-    """Takes one action in every active lane; sets ``refused`` where it was illegal and changed nothing."""
-    jobs = state.next_op.shape[1]
     for lane in range(actions.shape[0]):
-        refused[lane] = False
-        if not active[lane]:
-            continue
         action = actions[lane]
-        if action < 0 or action >= state.mask.shape[1] or not state.mask[lane, action]:
-            refused[lane] = True
-        elif action < jobs:
-            _schedule(state, lane, action, builder)
-        else:
-            _wait(state, lane, builder)
+        legal = 0 <= action < state.mask.shape[1] and state.mask[lane, action]
+        refused[lane] = active[lane] and not legal
+        if not active[lane] or not legal:
+            continue
+        while action >= 0:
+            if action < state.next_op.shape[1]:
+                _schedule(state, lane, action, builder)
+            else:
+                _wait(state, lane, builder)
+            action = _only_action(state, lane) if to_choice and state.scheduled[lane] < state.total[lane] else -1
 
 
-@njit(cache=True, nogil=True)
-def _begin(state: JobShopState, lane: int, builder: int) -> None:
+@njit(cache=True, nogil=True, inline="always")
+def _only_action(state: JobShopState, lane: int) -> int:
+    """The legal action of a lane, -1 if there is more than one."""
+    count = 0
+    last = -1
+    for action in range(state.mask.shape[1]):
+        if state.mask[lane, action]:
+            count += 1
+            last = action
+    return last if count == 1 else -1
+
+
+@kernel
+def _begin(state: JobShopState, lanes: NDArray[np.int64], builder: int) -> None:
+    for lane in lanes:
+        _begin_lane(state, lane, builder)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _begin_lane(state: JobShopState, lane: int, builder: int) -> None:
     """Computes everything that follows from a lane's instance, with nothing scheduled."""
     jobs, operations, machines = state.size[lane, 0], state.size[lane, 1], state.size[lane, 2]
     for m in range(machines):
         state.machine_free[lane, m] = 0
         state.machine_load[lane, m] = 0
         state.machine_operations[lane, m] = 0
+        state.machine_queue[lane, m] = 0
+        state.machine_queue_work[lane, m] = 0
     for action in range(state.mask.shape[1]):
         state.mask[lane, action] = False
     state.floor[lane] = 0
     state.scheduled[lane] = 0
+    state.total[lane] = jobs * operations
     bound = np.int64(0)
     total = np.int64(0)
     for j in range(jobs):
@@ -216,7 +269,6 @@ def _begin(state: JobShopState, lane: int, builder: int) -> None:
         state.job_remaining[lane, j] = work
         total += work
         bound = max(bound, work)
-        _expose_next_operation(state, lane, j)
     slot = np.int64(0)
     for m in range(machines):
         bound = max(bound, state.machine_load[lane, m])
@@ -228,22 +280,41 @@ def _begin(state: JobShopState, lane: int, builder: int) -> None:
     state.mean_time[lane] = total / (jobs * operations) if total > 0 else 1.0
     state.log_size[lane, 0] = np.log(jobs)
     state.log_size[lane, 1] = np.log(machines)
+    for j in range(jobs):
+        _expose_next_operation(state, lane, j)
     _refresh(state, lane, -2, 0, 0, builder)
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _expose_next_operation(state: JobShopState, lane: int, job: int) -> None:
-    """Caches machine, time and log ratio of the job's next operation."""
+    """Keeps what is asked about the job's next operation at every decision, and queues it at its machine."""
     k = state.next_op[lane, job]
     if k == state.size[lane, 1]:
         state.job_machine[lane, job] = -1
         state.job_time[lane, job] = 0
         state.job_log_ratio[lane, job] = 0.0
-    else:
-        time = state.time[lane, job, k]
-        state.job_machine[lane, job] = state.machine[lane, job, k]
-        state.job_time[lane, job] = time
-        state.job_log_ratio[lane, job] = np.log(max(time, 0.5) / max(state.job_remaining[lane, job], 0.5))
+        return
+    time = np.int64(state.time[lane, job, k])
+    machine = state.machine[lane, job, k]
+    remaining = state.job_remaining[lane, job]
+    ratio = np.log(max(time, 0.5) / max(remaining, 0.5))
+    state.job_machine[lane, job] = machine
+    state.job_time[lane, job] = time
+    state.job_log_ratio[lane, job] = ratio
+    state.machine_queue[lane, machine] += 1
+    state.machine_queue_work[lane, machine] += time
+    mean = 1.0 / state.mean_time[lane]
+    unit = 1.0 / max(state.first_bound[lane], 1)
+    left = state.size[lane, 1] - k
+    due = state.job_work[lane, job] - remaining + time
+    state.job_outlook[lane, job, 0] = time * mean
+    state.job_outlook[lane, job, 1] = time / max(remaining, 1)
+    state.job_outlook[lane, job, 2] = ratio
+    state.job_outlook[lane, job, 3] = remaining * unit
+    state.job_outlook[lane, job, 4] = (remaining - time) * unit
+    state.job_outlook[lane, job, 5] = left * (1.0 / state.size[lane, 1])
+    state.job_outlook[lane, job, 6] = state.time[lane, job, k + 1] * mean if left > 1 else 0.0
+    state.job_outlook[lane, job, 7] = due / max(due + remaining, 1)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -263,6 +334,8 @@ def _schedule(state: JobShopState, lane: int, job: int, builder: int) -> None:
     state.machine_free[lane, machine] = max(state.machine_free[lane, machine], end)
     state.machine_load[lane, machine] -= time
     state.machine_left[lane, machine] -= 1
+    state.machine_queue[lane, machine] -= 1
+    state.machine_queue_work[lane, machine] -= time
     state.scheduled[lane] += 1
     _expose_next_operation(state, lane, job)
     following = state.job_machine[lane, job]
@@ -288,17 +361,17 @@ def _wait(state: JobShopState, lane: int, builder: int) -> None:
     _refresh(state, lane, -2, 0, 0, builder)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _second_smallest_start(state: JobShopState, lane: int) -> np.int64:
     """The smallest earliest start above ``now`` among unfinished jobs; a huge number if there is none."""
-    result = _NEVER
+    result = NEVER
     for j in range(state.size[lane, 0]):
         if state.job_machine[lane, j] >= 0 and state.job_start[lane, j] > state.now[lane]:
             result = min(result, state.job_start[lane, j])
     return result
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _earliest_gap(state: JobShopState, lane: int, job: int) -> np.int64:
     """Start of the earliest idle gap that takes an unfinished job's next operation."""
     machine = state.job_machine[lane, job]
@@ -312,7 +385,7 @@ def _earliest_gap(state: JobShopState, lane: int, job: int) -> np.int64:
     return start
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _occupy(state: JobShopState, lane: int, machine: int, start: int, end: int) -> None:
     """Inserts a busy interval into the machine's sorted list; `machine_left` still counts the operation."""
     first = state.busy_first[lane, machine]
@@ -334,8 +407,8 @@ def _refresh(state: JobShopState, lane: int, machine: int, begin: int, end: int,
     jobs = state.size[lane, 0]
     floor = state.floor[lane]
     bound = state.bound[lane]
-    now = _NEVER
-    completion = _NEVER
+    now = NEVER
+    completion = NEVER
     first = 0
     for j in range(jobs):
         needed = state.job_machine[lane, j]
@@ -354,13 +427,13 @@ def _refresh(state: JobShopState, lane: int, machine: int, begin: int, end: int,
             first = j
     bound = max(bound, end)
     state.bound[lane] = bound
-    state.now[lane] = now if now < _NEVER else bound
+    state.now[lane] = now if now < NEVER else bound
     if builder == NON_DELAY:
         for j in range(jobs):
             state.mask[lane, j] = state.job_machine[lane, j] >= 0 and state.job_start[lane, j] == now
         if state.mask.shape[1] > state.next_op.shape[1]:
-            state.mask[lane, state.next_op.shape[1]] = _second_smallest_start(state, lane) < _NEVER
-    elif builder == ACTIVE and now < _NEVER:
+            state.mask[lane, state.next_op.shape[1]] = _second_smallest_start(state, lane) < NEVER
+    elif builder == ACTIVE and now < NEVER:
         bottleneck = state.job_machine[lane, first]
         for j in range(jobs):
             state.mask[lane, j] = state.job_machine[lane, j] == bottleneck and state.job_start[lane, j] < completion

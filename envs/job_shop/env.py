@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core.errors import UsageError
+from envs.core.handle import HandleCache
 from envs.core.problem import Floats, Lanes, Problem
 from envs.core.spec import ACTION_MASK, CONTEXT, COUNTS, Observation
 from envs.job_shop import dynamics
 from envs.job_shop.dynamics import BUILDERS, JobShopState
 from envs.job_shop.features import job_shop_spec
-from envs.job_shop.observe import observe_dynamic, observe_static
+from envs.job_shop.observe import ObservationArrays, observe_dynamic, observe_static
 from envs.job_shop.types import JobShopInstance, Schedule
 
 REWARDS = ("scaled", "raw")
@@ -102,6 +103,9 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
             self._check_size(instance)
         self._packed = _pack(config.instances, *self._capacity[:2])
         self.spec = job_shop_spec(*self._capacity, config.wait)
+        self._no_wait = np.empty((0, 0, 0), np.float32)
+        self._state_handles = HandleCache()
+        self._observation_handles = HandleCache()
 
     def allocate(self, lanes: int) -> JobShopState:
         """Returns the zeroed state of ``lanes`` lanes."""
@@ -123,8 +127,9 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
         else:
             for jobs, machines in self.config.sizes:
                 self._check_fit(f"sizes entry ({jobs}, {machines})", jobs, machines, machines)
-            dynamics.draw_random(state, lanes, self._sizes, self.config.time_low, self.config.time_high)
-        dynamics.begin(state, lanes, self._builder)
+            handle = self._state_handles(state)
+            dynamics.draw_random(handle, lanes, self._sizes, self.config.time_low, self.config.time_high)
+        dynamics.begin(self._state_handles(state), lanes, self._builder)
 
     def load(self, state: JobShopState, lane: int, instance: JobShopInstance) -> None:
         """Begins a new episode in ``lane`` on ``instance``."""
@@ -137,38 +142,51 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
         state.size[lane] = jobs, operations, instance.num_machines
         state.machine[lane, :jobs, :operations] = instance.machines
         state.time[lane, :jobs, :operations] = instance.times
-        dynamics.begin(state, np.array([lane]), self._builder)
+        dynamics.begin(self._state_handles(state), np.array([lane]), self._builder)
 
     def step(self, state: JobShopState, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Applies one action in every active lane; returns the flags of refused actions."""
         refused = np.empty(len(actions), np.bool_)
-        dynamics.step(state, actions, active, refused, self._builder)
+        dynamics.step(self._state_handles(state), actions, active, refused, False, self._builder)
+        return refused
+
+    def step_to_choice(
+        self, state: JobShopState, actions: NDArray[np.int64], active: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Steps, then takes every following decision with a single legal action."""
+        refused = np.empty(len(actions), np.bool_)
+        dynamics.step(self._state_handles(state), actions, active, refused, True, self._builder)
         return refused
 
     def observe(self, state: JobShopState, lanes: Lanes, out: Observation, *, static: bool) -> None:
         """Writes the observation of ``lanes[i]`` into row ``i`` of ``out``."""
-        if static:
-            observe_static(
-                state,
-                lanes,
+        self._write(state, lanes, np.arange(len(lanes)), out, static=static)
+
+    def observe_in_place(self, state: JobShopState, lanes: Lanes, out: Observation) -> None:
+        """Writes all arrays of each of ``lanes`` into the lane's own row of ``out``."""
+        self._write(state, lanes, lanes, out, static=True)
+
+    def _write(self, state: JobShopState, lanes: Lanes, rows: Lanes, out: Observation, *, static: bool) -> None:
+        states = self._state_handles(state)
+        arrays = self._observation_handles(
+            ObservationArrays(
                 out["operation_static"],
                 out["operation_precedes_operation_index"],
                 out["operation_runs_on_machine_index"],
                 out["operation_part_of_job_index"],
+                out["job_dynamic"],
+                out["machine_dynamic"],
+                out["wait_dynamic"] if self.config.wait else self._no_wait,
+                out["job_next_operation_index"],
+                out["job_needs_machine_index"],
+                out[CONTEXT],
+                out[COUNTS],
+                out[ACTION_MASK],
             )
-        observe_dynamic(
-            state,
-            lanes,
-            out["job_dynamic"],
-            out["machine_dynamic"],
-            out["wait_dynamic"] if self.config.wait else np.empty((0, 0, 0), np.float32),
-            out["job_next_operation_index"],
-            out["job_needs_machine_index"],
-            out[CONTEXT],
-            out[COUNTS],
-            out[ACTION_MASK],
-            self._builder,
         )
+        if static:
+            observe_static(states, lanes, rows, arrays)
+        observe_dynamic(states, lanes, rows, arrays, self._builder)
 
     def action_masks(self, state: JobShopState) -> NDArray[np.bool_]:
         """Returns the legal actions of every lane, as they stand in the state."""
@@ -176,7 +194,7 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
 
     def finished(self, state: JobShopState) -> NDArray[np.bool_]:
         """Returns the flags of lanes in which every operation is scheduled."""
-        done: NDArray[np.bool_] = state.scheduled == state.size[:, 0] * state.size[:, 1]
+        done: NDArray[np.bool_] = state.scheduled == state.total
         return done
 
     def objective(self, state: JobShopState) -> Floats:

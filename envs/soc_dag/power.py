@@ -103,4 +103,4 @@ def _durations(trace: Trace, members: Integers, limit: float) -> Floats:
     order = np.argsort(moments, kind="stable")
     active = np.clip(np.cumsum(change[order]), 0, len(members))  # runs of length 0 end before they start
     widths = np.diff(moments[order], append=limit)
-    return np.bincount(active, widths, minlength=len(members) + 1)
+    return np.bincount(active, widths, minlength=len(members) + 1).astype(np.float64)

@@ -25,7 +25,7 @@ class Small:
     @staticmethod
     def adapter(lanes: int = 4, seed: int = 0, scale: float = 1.0, **options: Any) -> GraphVecEnv:
         """An adapter whose lanes are seeded but not yet reset."""
-        env = GraphVectorEnv(Small.definition.bind({**OPTIONS, **options}), lanes, copy=False)
+        env = GraphVectorEnv(Small.definition.bind({**OPTIONS, **options}), lanes, copy=False, double_buffer=True)
         adapter = GraphVecEnv(env, scale)
         adapter.seed(seed)
         return adapter

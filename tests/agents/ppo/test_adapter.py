@@ -7,7 +7,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 
-from agents.ppo.adapter import EPISODE
+from agents.ppo.adapter import EPISODE, GraphVecEnv
 from envs.core import GraphVectorEnv, UsageError
 from envs.core.spec import ACTION_MASK
 
@@ -79,20 +79,32 @@ def test_episode_numbers_tell_episodes_apart(small):
     assert len({arrays for _, arrays in seen.values()}) == len(seen)
 
 
-def test_observations_stay_as_they_were_handed_out(small):
-    adapter = small.adapter()
+def test_observations_outlive_one_more_step(small):
+    """What a learner needs: it stores an observation after the step that followed from it."""
+    adapter = small.adapter(sizes=((1, 1), (1, 2), (2, 1)))
     rng = np.random.default_rng(3)
-    kept = []
     observation = adapter.reset()
-    for _ in range(15):
-        kept.append((observation, {key: array.copy() for key, array in observation.items()}))
+    ended = 0
+    for _ in range(40):
         assert observation in adapter.observation_space or all(
             array[0] in adapter.observation_space[key] for key, array in observation.items()
         )
-        observation, _, _, _ = adapter.step(small.legal_actions(adapter, rng))
-    for handed_out, copies in kept:
+        copies = {key: array.copy() for key, array in observation.items()}
+        following, _, dones, _ = adapter.step(small.legal_actions(adapter, rng))
         for key, copy in copies.items():
-            assert handed_out[key].tobytes() == copy.tobytes(), key
+            assert observation[key].tobytes() == copy.tobytes(), key
+        twin = GraphVectorEnv(adapter.env.problem, 4)
+        for key, array in twin.restore(adapter.env.snapshot()).items():
+            assert following[key].tobytes() == array.tobytes(), key
+        observation = following
+        ended += int(dones.sum())
+    assert ended > 40
+
+
+def test_an_environment_that_overwrites_its_observations_is_refused(small):
+    env = GraphVectorEnv(small.definition.bind(small.options), 2, copy=False)
+    with pytest.raises(UsageError, match="expected one made with copy=True or double_buffer=True"):
+        GraphVecEnv(env)
 
 
 def test_masks_are_those_of_the_observation(small):

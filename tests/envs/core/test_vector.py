@@ -114,6 +114,23 @@ def test_truncated_lanes_begin_anew_in_the_same_step(make):
     assert info["objective"].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "outlives"), [({"double_buffer": True}, True), ({"copy": True}, True), ({}, False)]
+)
+def test_observations_outlive_a_step_where_promised(make, arguments, outlives):
+    env = make(3, **{"copy": False, **arguments})
+    assert env.observations_outlive_a_step is outlives
+    observation, _ = env.reset(seed=0, options={"instances": [1, 2, 9]})
+    kept_all = True
+    for _ in range(12):
+        before = {key: array.copy() for key, array in observation.items()}
+        following, _, _, _, _ = env.step([0, 0, 0])
+        kept_all &= all(np.array_equal(array, before[key]) for key, array in observation.items())
+        np.testing.assert_array_equal(following["take_dynamic"][:, 0, 0], env.state.left)
+        observation = following
+    assert kept_all is outlives
+
+
 def test_render_draws_every_lane(make):
     env = make(2, render_mode="ansi")
     env.reset(seed=0, options={"instances": [3, 1]})
