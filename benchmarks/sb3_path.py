@@ -3,7 +3,8 @@
     python -m benchmarks.sb3_path
 
 Trains MaskablePPO with the default policy for a few updates on one thread of one core and times, inside the running
-training: the environment's step, the adapter around it, the whole of collection, the update.
+training: the environment's step, the adapter around it, the whole of collection, the update. Before that it times the
+environment and the adapter around it under a random policy, where nothing else empties the processor's caches.
 """
 
 from __future__ import annotations
@@ -73,6 +74,43 @@ def measure(size: tuple[int, int], lanes: int, steps: int, updates: int, model: 
     return {name: 1e6 * clock.seconds / (decisions * updates) for name, clock in clocks.items()}
 
 
+def measure_alone(size: tuple[int, int], lanes: int, steps: int) -> dict[str, float]:
+    """Steps with random legal actions, as `measure`, without a learner.
+
+    Returns:
+        Microseconds of the core a step of all lanes: environment, adapter (with the environment and the masks).
+    """
+    import numpy as np
+
+    from agents.ppo.adapter import GraphVecEnv
+    from envs.core import GraphVectorEnv, problem
+    from envs.core.spec import ACTION_MASK
+
+    env = GraphVectorEnv(
+        problem("job_shop").bind({"sizes": (size,)}), lanes, copy=False, double_buffer=True, skip_forced=True
+    )
+    adapter: Any = GraphVecEnv(env)
+    adapter.seed(0)
+    mask = adapter.reset()[ACTION_MASK]
+    rng = np.random.default_rng(0)
+    clocks = {name: Clock() for name in ("environment", "adapter")}
+    inner: Any = env
+    inner.step = clocks["environment"].around(env.step)
+
+    def step_and_masks(actions: Any) -> Any:
+        observation = adapter.step(actions)[0]
+        adapter.env_method("action_masks")
+        return observation
+
+    timed = clocks["adapter"].around(step_and_masks)
+    for step in range(steps + steps // 10):
+        if step == steps // 10:
+            for clock in clocks.values():
+                clock.seconds = 0.0
+        mask = timed(np.where(mask, rng.random(mask.shape), -1).argmax(axis=1))[ACTION_MASK]
+    return {name: 1e6 * clock.seconds / steps for name, clock in clocks.items()}
+
+
 def summarise(microseconds: dict[str, float]) -> dict[str, float]:
     """Turns microseconds a decision into rates and the adapter's own share."""
     own = microseconds["adapter"] - microseconds["environment"]
@@ -87,8 +125,20 @@ def summarise(microseconds: dict[str, float]) -> dict[str, float]:
     }
 
 
-def table(summary: dict[str, float]) -> str:
-    """Returns a Markdown table."""
+def table(summary: dict[str, float], alone: dict[int, dict[str, float]]) -> str:
+    """Returns Markdown tables."""
+    apart = markdown(
+        ["random policy, lanes", "environment, µs a step", "adapter on top, µs", "adapter on top"],
+        [
+            [
+                str(lanes),
+                number(times["environment"]),
+                number(times["adapter"] - times["environment"]),
+                f"{100 * (times['adapter'] / times['environment'] - 1):.1f} %",
+            ]
+            for lanes, times in alone.items()
+        ],
+    )
     rows = [
         ["environment step alone", number(summary["environment_decisions_per_second"])],
         ["environment step through the adapter", number(summary["adapter_decisions_per_second"])],
@@ -100,7 +150,7 @@ def table(summary: dict[str, float]) -> str:
         f"{100 * summary['adapter_own_share_of_collection']:.1f} % of a collection step and "
         f"{100 * summary['adapter_own_share_of_training']:.1f} % of training."
     )
-    return f"{markdown(['MaskablePPO, one core', 'decisions/s'], rows)}\n\n{shares}"
+    return f"{apart}\n\n{markdown(['MaskablePPO, one core', 'decisions/s'], rows)}\n\n{shares}"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -117,13 +167,15 @@ def main(argv: list[str] | None = None) -> None:
     single_thread(arguments.core)
     jobs, machines = (int(n) for n in arguments.size.split("x"))
     machine = describe(("torch", "stable-baselines3", "sb3-contrib", "numpy", "numba"))
+    alone = {lanes: measure_alone((jobs, machines), lanes, 2000) for lanes in (16, 64, 128, 256)}
     microseconds = measure((jobs, machines), arguments.lanes, arguments.steps, arguments.updates, arguments.model)
     summary = summarise(microseconds)
     settings = {key: value for key, value in vars(arguments).items() if key not in ("core", "output")}
-    result = {"machine": machine, "settings": settings, "microseconds": microseconds, **summary}
+    result = {"machine": machine, "settings": settings, "alone_microseconds_a_step": alone}
+    result |= {"microseconds": microseconds, **summary}
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(table(summary))
+    print(table(summary, alone))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -81,7 +81,7 @@ class GraphVecEnv(VecEnv):
         self._reset_seeds()
         self.returns[:] = 0
         self.lengths[:] = 0
-        self._number_anew(range(self.num_envs))
+        self._number_anew(np.arange(self.num_envs))
         return self.hand_over(observation)
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
@@ -94,18 +94,13 @@ class GraphVecEnv(VecEnv):
         observation, rewards, terminated, truncated, info = self.env.step(self._actions)
         if before is not None:
             self.elapsed = info.get("final_info", info)["clock"] - before
-        rewards = rewards * self.reward_scale
+        rewards *= self.reward_scale
         self.returns += rewards
         self.lengths += 1
         dones = terminated | truncated
         infos: list[Any] = [_NOTHING] * self.num_envs
-        if np.count_nonzero(dones):
-            lanes = np.flatnonzero(dones).tolist()
-            for lane in lanes:
-                infos[lane] = self._final(lane, bool(truncated[lane]), info)
-                self.returns[lane] = 0
-                self.lengths[lane] = 0
-            self._number_anew(lanes)
+        if "final_obs" in info:
+            self._finish(np.flatnonzero(dones), truncated, info, infos)
         self.rewards = rewards.astype(np.float32)
         return self.hand_over(observation), self.rewards.copy(), dones, infos
 
@@ -143,12 +138,11 @@ class GraphVecEnv(VecEnv):
         frames = self.env.render()
         return [None] * self.num_envs if frames is None else list(frames)
 
-    def _number_anew(self, lanes: Iterable[int]) -> None:
+    def _number_anew(self, lanes: NDArray[np.int64]) -> None:
         """Gives the new episodes of the lanes the next numbers, in a new array: the old one is part of observations."""
         self._episodes = self._episodes.copy()
-        for lane in lanes:
-            self._last_number += 1
-            self._episodes[lane, 0] = self._last_number
+        self._episodes[lanes, 0] = np.arange(self._last_number + 1, self._last_number + 1 + len(lanes))
+        self._last_number += len(lanes)
 
     def _rows_of_mask(self) -> list[NDArray[np.bool_]]:
         """The mask, a view a lane; views of the environment's own few arrays are made once."""
@@ -159,10 +153,19 @@ class GraphVecEnv(VecEnv):
             self._mask_rows[key] = list(self._mask)
         return self._mask_rows[key]
 
-    def _final(self, lane: int, truncated: bool, info: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "episode": {"r": float(self.returns[lane]), "l": int(self.lengths[lane])},
-            "objective": float(info["final_info"]["objective"][lane]),
-            "terminal_observation": {**info["final_obs"][lane], EPISODE: self.episodes[lane]},
-            "TimeLimit.truncated": truncated,
-        }
+    def _finish(
+        self, lanes: NDArray[np.int64], truncated: NDArray[np.bool_], info: dict[str, Any], infos: list[Any]
+    ) -> None:
+        """Reports the episodes that ended and begins to count the next ones."""
+        returns, lengths = self.returns[lanes].tolist(), self.lengths[lanes].tolist()
+        objectives, observations = info["final_info"]["objective"], info["final_obs"]
+        for row, lane in enumerate(lanes.tolist()):
+            infos[lane] = {
+                "episode": {"r": returns[row], "l": lengths[row]},
+                "objective": float(objectives[lane]),
+                "terminal_observation": {**observations[lane], EPISODE: self._episodes[lane]},
+                "TimeLimit.truncated": bool(truncated[lane]),
+            }
+        self.returns[lanes] = 0
+        self.lengths[lanes] = 0
+        self._number_anew(lanes)

@@ -41,7 +41,7 @@ class Handle(structref.StructRefProxy, Generic[ArraysT]):
     arrays: ArraysT
 
     def __new__(cls, arrays: ArraysT) -> Handle[ArraysT]:
-        """Makes a handle to ``arrays``."""
+        """Makes a handle to ``arrays``; outside compiled code this compiles anew in every process."""
         handle: Handle[ArraysT] = _make(arrays)
         return handle
 
@@ -50,7 +50,7 @@ structref.define_constructor(Handle, _HandleType, ["arrays"])  # type: ignore[no
 structref.define_boxing(_HandleType, Handle)  # type: ignore[no-untyped-call]
 
 
-@njit(cache=True)
+@njit  # not cached: the cache would name every type that it was compiled for, and not load where one is not there
 def _make(arrays: Any) -> Any:
     return Handle(arrays)
 
@@ -72,10 +72,14 @@ class HandleCache:
     """Makes handles and keeps the last few, so that the arrays of a running environment get theirs once.
 
     Copies and pickles come out empty, as handles belong to arrays of this process.
+
+    Args:
+        make: Makes a handle: `Handle`, or a compiled and cached function of a problem's own that calls it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[Any], Handle[Any]] = Handle) -> None:
         """Starts empty."""
+        self._make = make
         self._known: list[tuple[tuple[Any, ...], Handle[Any]]] = []
 
     def __call__(self, arrays: ArraysT) -> Handle[ArraysT]:
@@ -83,10 +87,10 @@ class HandleCache:
         for known, handle in self._known:
             if known is arrays or (len(known) == len(arrays) and all(map(is_, known, arrays))):
                 return handle
-        handle = Handle(arrays)
+        handle = self._make(arrays)
         self._known = [(arrays, handle), *self._known[: _CACHED - 1]]
         return handle
 
-    def __reduce__(self) -> tuple[type[HandleCache], tuple[()]]:
+    def __reduce__(self) -> tuple[type[HandleCache], tuple[Callable[[Any], Handle[Any]]]]:
         """Pickles as an empty cache."""
-        return HandleCache, ()
+        return HandleCache, (self._make,)

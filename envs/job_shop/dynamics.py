@@ -143,6 +143,12 @@ def allocate(lanes: int, jobs: int, operations: int, machines: int, builder: int
     return JobShopState(**values)
 
 
+@njit(cache=True)
+def state_handle(state: JobShopState) -> Handle[JobShopState]:
+    """Returns a handle to the state."""
+    return Handle(state)
+
+
 @njit(cache=True, nogil=True)
 def draw_random(
     handle: Handle[JobShopState], lanes: NDArray[np.int64], sizes: NDArray[np.int64], low: int, high: int

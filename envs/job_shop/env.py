@@ -16,7 +16,7 @@ from envs.core.spec import ACTION_MASK, CONTEXT, COUNTS, Observation
 from envs.job_shop import dynamics
 from envs.job_shop.dynamics import BUILDERS, JobShopState
 from envs.job_shop.features import job_shop_spec
-from envs.job_shop.observe import ObservationArrays, observe_dynamic, observe_static
+from envs.job_shop.observe import ObservationArrays, observation_handle, observe_dynamic, observe_static
 from envs.job_shop.types import JobShopInstance, Schedule
 
 REWARDS = ("scaled", "raw")
@@ -104,8 +104,8 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
         self._packed = _pack(config.instances, *self._capacity[:2])
         self.spec = job_shop_spec(*self._capacity, config.wait)
         self._no_wait = np.empty((0, 0, 0), np.float32)
-        self._state_handles = HandleCache()
-        self._observation_handles = HandleCache()
+        self._state_handles = HandleCache(dynamics.state_handle)
+        self._observation_handles = HandleCache(observation_handle)
 
     def allocate(self, lanes: int) -> JobShopState:
         """Returns the zeroed state of ``lanes`` lanes."""

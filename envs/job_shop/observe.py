@@ -60,6 +60,12 @@ class Queues(NamedTuple):
     second: NDArray[np.float64]
 
 
+@njit(cache=True)
+def observation_handle(arrays: ObservationArrays) -> Handle[ObservationArrays]:
+    """Returns a handle to the arrays of an observation."""
+    return Handle(arrays)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def observe_static(
     state_handle: Handle[JobShopState],
