@@ -221,18 +221,18 @@ class VmInstance:
     def _check_hosts(self) -> None:
         machines, vms = self.machines, self.vms
         here = np.flatnonzero(vms.host >= 0)
-        numas = len(machines.machine_of_numa)
-        for vm in here.tolist():
-            host = int(vms.host[vm])
-            machine = int(machines.machine_of_numa[host]) if host < numas else -1
-            if machine < 0 or (
-                vms.numa_count[vm] == 2 and (machines.numa_count[machine] != 2 or host != machines.first_numa[machine])
-            ):
-                raise UsageError(f"VM {vms.names[vm]} has host {host}; expected a NUMA node that can hold it")
-            if vms.home[vm] != machines.cluster[machine]:
-                raise UsageError(
-                    f"VM {vms.names[vm]} of cluster {vms.home[vm]} runs in cluster {machines.cluster[machine]}"
-                )
+        host, double = vms.host[here], vms.numa_count[here] == 2
+        known = host < len(machines.machine_of_numa)
+        machine = machines.machine_of_numa[np.where(known, host, 0)]
+        paired = (machines.numa_count[machine] == 2) & (host == machines.first_numa[machine])
+        bad = here[~known | (double & ~paired)]
+        if len(bad):
+            vm = int(bad[0])
+            raise UsageError(f"VM {vms.names[vm]} has host {vms.host[vm]}; expected a NUMA node that can hold it")
+        away = np.flatnonzero(vms.home[here] != machines.cluster[machine])
+        if len(away):
+            vm, cluster = int(here[away[0]]), int(machines.cluster[machine[away[0]]])
+            raise UsageError(f"VM {vms.names[vm]} of cluster {vms.home[vm]} runs in cluster {cluster}")
         for what, free in (("cores", self.free_cores), ("memory", self.free_memory)):
             short = np.flatnonzero(free < 0)
             if len(short):
