@@ -1,0 +1,132 @@
+"""Reading files and their fields: every mistake becomes one sentence that names file, field and value."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from envs.core.errors import UsageError
+
+Json = Mapping[str, Any]
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a file, unpacked if it is gzipped.
+
+    Raises:
+        UsageError: The file cannot be read or unpacked.
+    """
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        raise UsageError(f"{path}: cannot be unpacked; expected a whole gzip file") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the instance file: {error.strerror}") from None
+
+
+def read_text(path: Path) -> str:
+    """Reads a text file, gzipped or not.
+
+    Raises:
+        UsageError: The file cannot be read or is not text.
+    """
+    data = read_bytes(path)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError(f"{path}: expected a text file, found binary data")
+    return text
+
+
+def load_json(path: Path) -> Json:
+    """Reads a JSON file that holds one object.
+
+    Raises:
+        UsageError: The file cannot be read or holds something else.
+    """
+    text = read_text(path)
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{path}, line {error.lineno}: is not JSON: {error.msg}") from None
+    except (RecursionError, ValueError) as error:
+        raise UsageError(f"{path}: is not JSON that can be read: {type(error).__name__}") from None
+    return mapping(data, str(path))
+
+
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Puts the file's name before the message of a `UsageError` that is raised inside."""
+    try:
+        yield
+    except UsageError as error:
+        message = str(error)
+        raise UsageError(message if message.startswith(str(path)) else f"{path}: {message}") from None
+
+
+def shorten(value: object) -> str:
+    """Returns ``value`` as a message may show it: on one line and at most 40 characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def mapping(value: object, where: str) -> Json:
+    """Returns ``value``, an object with named fields."""
+    if not isinstance(value, dict):
+        raise UsageError(f"{where} is {shorten(value)}; expected an object with named fields")
+    return value
+
+
+def items(data: Json, field: str, where: str) -> list[Any]:
+    """Returns the list in ``field``; empty where it is missing."""
+    value = data.get(field)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise UsageError(f"{where}.{field} is {shorten(value)}; expected a list")
+    return value
+
+
+def text(data: Json, field: str, where: str) -> str:
+    """Returns the text in ``field``, or the whole number that stands for one."""
+    value = data.get(field)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UsageError(f"{where}.{field} is {shorten(value)}; expected a text")
+    return str(value)
+
+
+def number(value: object, what: str, low: float = 0.0) -> float:
+    """Returns a finite number of at least ``low``, given as one or as text."""
+    try:
+        result = math.nan if isinstance(value, bool) or value is None else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        result = math.nan
+    if not low <= result < math.inf:
+        raise UsageError(f"{what} is {shorten(value)}; expected a number of at least {low:g}")
+    return result
+
+
+def whole(value: object, what: str, low: int = 0) -> int:
+    """Returns a whole number of at least ``low``, given as one, as a float like 16.0 or as text."""
+    try:
+        result = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    except ValueError:
+        result = None
+    if result is None:
+        try:
+            real = number(value, what, low)
+        except UsageError:
+            real = math.nan
+        result = int(real) if real.is_integer() else None
+    if result is None or not low <= result < 2**62:
+        raise UsageError(f"{what} is {shorten(value)}; expected a whole number of at least {low}")
+    return result
