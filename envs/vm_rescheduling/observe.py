@@ -130,7 +130,7 @@ def _observe_context(state: VmState, lane: int, out: Reals) -> None:
     cores, memory = max(1, episode.free_cores), max(1, episode.free_memory)
     has_goal = not np.isnan(episode.goal)
     values = (
-        float(episode.chosen >= 0),
+        1.0 if episode.chosen >= 0 else 0.0,
         left / _LIMIT_UNIT,
         left / episode.limit,
         episode.fragments / cores,
@@ -141,7 +141,7 @@ def _observe_context(state: VmState, lane: int, out: Reals) -> None:
         episode.fr64,
         episode.memory64,
         episode.occupied_hosts,
-        float(has_goal),
+        1.0 if has_goal else 0.0,
         10 * (weighted_sum(state, lane) - episode.goal) if has_goal else 0.0,
         episode.free_cores / max(1, episode.numas) / PIECE,
         float(min(episode.in_flight, episode.migrations)),

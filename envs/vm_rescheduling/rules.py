@@ -1,0 +1,122 @@
+"""Migration heuristics as dispatching rules: the VM, or the stop, then the place, of the smallest value.
+
+Gains are those of `envs.vm_rescheduling.dynamics`: decreases of the weighted sum, of leaving a place and of coming to
+one. A rule stops when what it would do next gains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from envs.core.problem import Floats, Rule
+from envs.vm_rescheduling.dynamics import TINY, best_gain, fits
+from envs.vm_rescheduling.state import VmState
+
+_LARGEST_OF_FILTER = 16
+
+_YANG = "Yang et al., Towards VM rescheduling optimization through deep reinforcement learning, EuroSys 2025"
+
+
+@njit(cache=True, nogil=True)
+def _gain_elsewhere(state: VmState, lane: int, v: int) -> float:
+    """Returns the largest gain of putting a VM on another machine; -inf if none takes it."""
+    vm = state.vm[lane, v]
+    own = state.numa[lane, vm.host].machine
+    best = -np.inf
+    for n in range(state.episode[lane].numas):
+        gain = state.gain[lane, vm.type, n]
+        if gain > best and state.numa[lane, n].machine != own and fits(state, lane, v, n):
+            best = gain
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _filter_and_score(state: VmState, out: NDArray[np.float64]) -> None:
+    vms = state.vm.shape[1]
+    for lane in range(len(out)):
+        episode = state.episode[lane]
+        if episode.chosen >= 0:
+            _score_places(state, lane, out[lane], True)
+            continue
+        picked = -1
+        for v in range(episode.vms):
+            vm = state.vm[lane, v]
+            if not state.mask[lane, v] or vm.cores > _LARGEST_OF_FILTER:
+                continue
+            if (picked < 0 or vm.leave > state.vm[lane, picked].leave + TINY) and _gain_elsewhere(
+                state, lane, v
+            ) > -np.inf:
+                picked = v
+        stop = picked < 0 or state.vm[lane, picked].leave + _gain_elsewhere(state, lane, picked) <= TINY
+        out[lane, vms if stop else picked] = -1.0
+
+
+@njit(cache=True, nogil=True)
+def _best_move(state: VmState, out: NDArray[np.float64]) -> None:
+    vms = state.vm.shape[1]
+    for lane in range(len(out)):
+        episode = state.episode[lane]
+        if episode.chosen >= 0:
+            _score_places(state, lane, out[lane], False)
+            continue
+        out[lane, vms] = -TINY
+        for v in range(episode.vms):
+            if state.mask[lane, v]:
+                out[lane, v] = -state.vm[lane, v].leave - best_gain(state, lane, v)
+
+
+@njit(cache=True, nogil=True)
+def _score_places(state: VmState, lane: int, out: NDArray[np.float64], elsewhere: bool) -> None:
+    vms, vm = state.vm.shape[1], state.vm[lane, state.episode[lane].chosen]
+    own = state.numa[lane, vm.host].machine
+    for n in range(state.episode[lane].numas):
+        if state.mask[lane, vms + 1 + n]:
+            out[vms + 1 + n] = -state.gain[lane, vm.type, n]
+            if elsewhere and state.numa[lane, n].machine == own:
+                out[vms + 1 + n] += 1e6
+
+
+def _filter_and_score_priority(state: VmState) -> Floats:
+    out = np.zeros(state.mask.shape)
+    _filter_and_score(state, out)
+    return out
+
+
+def _best_move_priority(state: VmState) -> Floats:
+    out = np.zeros(state.mask.shape)
+    _best_move(state, out)
+    return out
+
+
+def _random(state: VmState) -> Floats:
+    """Uniform numbers, a pure function of the lane's generator and the episode's progress (SplitMix64's mixer)."""
+    steps = 2 * state.episode["migrations"] + (state.episode["chosen"] >= 0)
+    progress = steps.astype(np.uint64)[:, None] * np.uint64(1 << 20)
+    number = np.arange(state.mask.shape[1], dtype=np.uint64)
+    word = state.generator[:, None] + (progress + number) * np.uint64(0x9E3779B97F4A7C15)
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    result: Floats = ((word ^ (word >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+    return result
+
+
+_ALL = (
+    Rule(
+        "ha",
+        _filter_and_score_priority,
+        "of the VMs with up to 16 cores the one whose leaving gains most, to the place on another machine where it "
+        f"gains most, with the check of memory: {_YANG}, the baseline HA",
+    ),
+    Rule(
+        "best_move", _best_move_priority, "the migration of any VM, NUMA flips included, that gains most: local search"
+    ),
+    Rule("random", _random, f"uniformly random choice: {_YANG}"),
+)
+
+RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in _ALL})
+"""Every rule by name."""
