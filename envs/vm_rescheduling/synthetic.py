@@ -187,7 +187,8 @@ def _fitting(mix: Mix, cores: Integers, memory: Integers, nodes: int) -> Integer
     flavours = np.array(mix.flavours, np.int64)
     share = flavours[:, :2] // flavours[:, 2:3]
     fits = (share[:, 0] <= cores.max()) & (share[:, 1] <= memory.max()) & (flavours[:, 2] <= nodes)
-    return flavours[fits]
+    chosen: Integers = flavours[fits]
+    return chosen
 
 
 def _draw(flavours: Integers, cores: float, mix: Mix, rng: Generator) -> Integers:
