@@ -1,8 +1,12 @@
 """Small clusters that the tests of VM rescheduling share."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from envs.vm_rescheduling.snapshots import DATA_VARIABLE, FOLDER, SNAPSHOTS, load_snapshot
 from envs.vm_rescheduling.types import Machines, VirtualMachines, VmInstance
 
 
@@ -78,3 +82,12 @@ def build_fixture():
 def random_cluster_fixture():
     """Returns `random_cluster`."""
     return random_cluster
+
+
+@pytest.fixture(scope="session", name="snapshot")
+def snapshot_fixture():
+    """Returns `load_snapshot`; skips the test where the files are not there."""
+    folder = Path(os.environ.get(DATA_VARIABLE, ""), FOLDER)
+    if DATA_VARIABLE not in os.environ or not all((folder / file.name).is_file() for file in SNAPSHOTS.values()):
+        pytest.skip(f"{DATA_VARIABLE} names no folder with {FOLDER}")
+    return load_snapshot
