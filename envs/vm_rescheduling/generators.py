@@ -15,7 +15,7 @@ from numpy.random import Generator
 
 from envs.core.errors import UsageError
 from envs.vm_rescheduling.synthetic import MIXES, MachineType, Mix, synthetic
-from envs.vm_rescheduling.types import Flags, Integers, Machines, VirtualMachines, VmInstance
+from envs.vm_rescheduling.types import Flags, Floats, Integers, Machines, VirtualMachines, VmInstance
 
 __all__ = [
     "LEVELS",
@@ -72,7 +72,7 @@ def thin_by_size(instance: VmInstance, seed: int, *, large: float = 0.925, small
     return _thin(instance, keep, seed, f"{instance.name}_keep{large:g}_{small:g}_{seed}")
 
 
-def _thin(instance: VmInstance, keep: np.ndarray, seed: int, name: str) -> VmInstance:
+def _thin(instance: VmInstance, keep: Floats, seed: int, name: str) -> VmInstance:
     if seed < 0 or not ((keep >= 0) & (keep <= 1)).all():
         raise UsageError(f"{name} has probabilities {np.unique(keep)}, seed {seed}; expected 0 to 1 and at least 0")
     rng = np.random.default_rng(_SEED_OFFSET + seed)
