@@ -82,14 +82,14 @@ def test_fewest_migrations_to_a_goal(random_cluster, seed):
 
 
 def test_one_move_gathers_all_free_cores(build):
-    # Free cores 4, 0, 12, 0: the VM of 4 cores on node 2 fits into node 0.
+    # Free cores 4, 0, 12, 0: either of the two VMs that may move fits beside the other.
     node, full = (16, 1000), (8, 1000)
     vms = [{"cores": 12, "host": 0}, {"cores": 4, "host": 2}]
     fixed = [{"cores": 8, "host": host, "movable": False} for host in (1, 3)]
     found = highs(time_limit=10)(build([[node, full], [node, full]], [*vms, *fixed], migration_limit=1))
     assert found.status == "optimal"
     assert found.objective == 0.0
-    assert found.solution.vm.tolist() == [1]
+    assert len(found.solution.vm) == 1
 
 
 def test_a_cycle_takes_a_detour_or_is_not_called_optimal(build):
