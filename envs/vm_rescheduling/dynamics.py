@@ -22,7 +22,7 @@ TINY = 1e-9
 
 @njit(cache=True, nogil=True)
 def begin(state: VmState, lanes: NDArray[np.int64]) -> None:
-    """Puts the VMs of loaded instances in their places and goes to the first migration."""
+    """Puts the VMs of instances that were just loaded in their places and goes to the first migration."""
     for lane in lanes:
         episode = state.episode[lane]
         for n in range(episode.numas):
@@ -41,6 +41,7 @@ def begin(state: VmState, lanes: NDArray[np.int64]) -> None:
             _refresh_machine(state, lane, m)
         for t in range(episode.types):
             _rank_places(state, lane, t)
+        _rank_vms(state, lane)
         episode.first = weighted_sum(state, lane)
         _write_mask(state, lane)
 
@@ -115,15 +116,24 @@ def fits(state: VmState, lane: int, v: int, place: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def best_gain(state: VmState, lane: int, v: int) -> float:
-    """Returns the largest gain of putting a VM somewhere else; -inf if it may go nowhere."""
+def _rank_vms(state: VmState, lane: int) -> None:
+    """Finds the largest gain of putting each VM somewhere else."""
+    vms, kinds = state.vm[lane], state.type[lane]
+    for v in range(state.episode[lane].vms):
+        vm = vms[v]
+        kind = kinds[vm.type]
+        vm.best = kind.second if kind.place == vm.host else kind.best
+        if vm.peer != v and vm.host >= 0 and vm.best > -np.inf:
+            vm.best = _best_apart(state, lane, v)
+
+
+@njit(cache=True, nogil=True)
+def _best_apart(state: VmState, lane: int, v: int) -> float:
+    """Returns the largest gain of putting a VM somewhere else and apart from its group."""
     vm = state.vm[lane, v]
     kind = state.type[lane, vm.type]
-    best: float = kind.second if kind.place == vm.host else kind.best
-    if vm.peer == v or best == -np.inf:
-        return best
     if kind.place != vm.host and not _meets_peer(state, lane, v, state.numa[lane, kind.place].machine):
-        return best
+        return vm.best
     best = -np.inf
     for place in range(state.episode[lane].numas):
         gain = state.gain[lane, vm.type, place]
@@ -171,6 +181,7 @@ def _migrate(state: VmState, lane: int, v: int, place: int) -> None:
         _refresh_machine(state, lane, second)
     for t in range(episode.types):
         _rank_places(state, lane, t)
+    _rank_vms(state, lane)
 
 
 @njit(cache=True, nogil=True)
@@ -403,9 +414,14 @@ def _write_mask(state: VmState, lane: int) -> None:
         return
     if episode.chosen < 0:
         mask[vms] = True
+        rows = state.vm[lane]
         for v in range(episode.vms):
-            vm = state.vm[lane, v]
-            mask[v] = vm.host >= 0 and vm.movable == 1 and best_gain(state, lane, v) > -np.inf
-    else:
-        for n in range(episode.numas):
-            mask[vms + 1 + n] = fits(state, lane, episode.chosen, n)
+            vm = rows[v]
+            mask[v] = vm.host >= 0 and vm.movable == 1 and vm.best > -np.inf
+        return
+    v = episode.chosen
+    vm = state.vm[lane, v]
+    gains = state.gain[lane, vm.type]
+    for n in range(episode.numas):
+        if gains[n] > -np.inf:
+            mask[vms + 1 + n] = fits(state, lane, v, n)

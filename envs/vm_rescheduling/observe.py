@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from envs.vm_rescheduling.dynamics import LARGE_HALF, MEMORY_PIECE, PIECE, best_gain, weighted_sum
+from envs.vm_rescheduling.dynamics import LARGE_HALF, MEMORY_PIECE, PIECE, weighted_sum
 from envs.vm_rescheduling.state import VmState
 
 Reals = NDArray[np.float32]
@@ -78,17 +78,16 @@ def observe_dynamic(
 
 @njit(cache=True, nogil=True)
 def _observe_vms(state: VmState, lane: int, vm_out: Reals, hosted_on: Indices) -> int:
-    episode, edge = state.episode[lane], 0
+    episode, edge, chosen = state.episode[lane], 0, state.episode[lane].chosen
+    rows, mask = state.vm[lane], state.mask[lane]
     for v in range(episode.vms):
-        vm, out = state.vm[lane, v], vm_out[v]
-        out[2], out[5] = v == episode.chosen, vm.migrated
-        out[1] = state.mask[lane, v]
+        vm, out = rows[v], vm_out[v]
+        out[1], out[2], out[5] = mask[v], v == chosen, vm.migrated
         if vm.host < 0:
             out[0], out[3], out[4] = 0, 0, 0
             continue
         out[0], out[3] = 1, vm.leave
-        gain = best_gain(state, lane, v)
-        out[4] = gain if gain > -np.inf else _GAIN_OF_NOWHERE
+        out[4] = vm.best if vm.best > -np.inf else _GAIN_OF_NOWHERE
         for n in range(vm.host, vm.host + vm.numas):
             hosted_on[0, edge], hosted_on[1, edge] = v, n
             edge += 1

@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from envs.core.problem import Floats, Rule
-from envs.vm_rescheduling.dynamics import TINY, best_gain, fits
+from envs.vm_rescheduling.dynamics import TINY, fits
 from envs.vm_rescheduling.state import VmState
 
 _LARGEST_OF_FILTER = 16
@@ -67,7 +67,7 @@ def _best_move(state: VmState, out: NDArray[np.float64]) -> None:
         out[lane, vms] = -TINY
         for v in range(episode.vms):
             if state.mask[lane, v]:
-                out[lane, v] = -state.vm[lane, v].leave - best_gain(state, lane, v)
+                out[lane, v] = -state.vm[lane, v].leave - state.vm[lane, v].best
 
 
 @njit(cache=True, nogil=True)

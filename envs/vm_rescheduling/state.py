@@ -47,10 +47,11 @@ there.
 """
 
 VM = _record(
-    real="arrival departure leave",
+    real="arrival departure leave best",
     whole="cores memory numas group movable home type start host next previous peer migrated",
 )
-"""VM: as in the instance; ``start`` is the host at the start. ``leave``: gain of taking it away. ``host``: its place,
+"""VM: as in the instance; ``start`` is the host at the start. ``leave``: gain of taking it away; ``best``: largest
+gain of putting it somewhere else, -inf if it may go nowhere. ``host``: its place,
 -1 while it is not there. ``next, previous``: other VMs on the machine, -1 at the ends. ``peer``: next VM of its group,
 in a circle; itself if it has no group. ``migrated``: how often it has been migrated."""
 
