@@ -59,6 +59,7 @@ class Rescheduling:
         free: ``(machines,)`` whether a machine is part of it.
         limit: Most migrations, those on the other machines included.
         goal: Minimise the number of migrations such that the weighted sum is at most this; None to minimise the sum.
+        move_cost: Cost of a migration in the model's costs, without a goal.
     """
 
     classes: VmClasses
@@ -66,6 +67,7 @@ class Rescheduling:
     free: NDArray[np.bool_]
     limit: int
     goal: float | None = None
+    move_cost: float = 0.0
     model: LinearModel = field(default_factory=LinearModel)
 
     def __post_init__(self) -> None:
@@ -207,6 +209,8 @@ class Rescheduling:
         used = np.abs(rewards[rewards != 0])
         model.scale = float(used.max()) if len(used) else 1.0
         model.constant = constant
+        for variable in self.outs.values():
+            model.cost[variable] = self.move_cost
         for variable, term, _ in self.pieces:
             model.cost[variable] = float(-rewards[term] / model.scale)
 

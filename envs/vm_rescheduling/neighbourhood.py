@@ -17,18 +17,19 @@ from envs.vm_rescheduling.highs import import_highspy, solve_highs
 from envs.vm_rescheduling.linear import Rescheduling
 from envs.vm_rescheduling.types import VmInstance
 
-_LONGEST, _USUAL = 4.0, 1.0
+_LONGEST, _USUAL = 1.5, 0.4
 _GROW, _SHRINK = 1.25, 0.8
 
 
-def lns(*, time_limit: float = 60.0, machines: int = 60, threads: int = 2) -> Solver:
+def lns(*, time_limit: float = 60.0, machines: int = 40, threads: int = 2) -> Solver:
     """Returns a solver that improves the greedy plan by solving parts of the instance exactly.
 
     Each round frees some machines of one cluster: those of moves of the plan drawn at random, up to half of them, and
     others drawn in proportion to their fragments (free cores mod 16). The programme then chooses all moves to, from
     and between them anew, with what the moves elsewhere leave of the migration limit, started from the plan as it is.
     The number of machines grows by a quarter after a round that was solved to the end soon and shrinks by a fifth
-    after any other. A new plan is kept if it can be carried out and is no worse.
+    after any other. Of plans that reach the same, those with fewer moves are better, since other rounds can use what
+    is left of the limit. A new plan is kept if it can be carried out and is no worse.
 
     With a goal the weighted sum is minimised, and moves that come after the goal are left out.
 
@@ -64,7 +65,8 @@ class _Lns:
         size, rounds = float(self.machines), 0
         while (left := deadline - time.perf_counter()) > 0.02:
             free = _choose(classes, best, round(size), rng)
-            programme = Rescheduling(classes, best.change, free, instance.migration_limit)
+            limit = instance.migration_limit
+            programme = Rescheduling(classes, best.change, free, limit, move_cost=0.5 / limit)
             began = time.perf_counter()
             found = solve_highs(
                 programme.model,
@@ -78,13 +80,18 @@ class _Lns:
             if found.values is not None:
                 change = programme.change(found.values)
                 if (change != best.change).any():
-                    new = extract(classes, change, instance.migration_limit, seed=seed, attempts=4)
-                    best = new if new.reached <= best.reached + 1e-12 else best
+                    new = extract(classes, change, limit, seed=seed, attempts=4)
+                    best = new if _rank(new) <= _rank(best) else best
             if found.proven and free.all():
                 break
             size = min(float(len(free)), max(2.0, size * (_GROW if quick else _SHRINK)))
         plans = prefixes(instance, best.plan)
         return result(instance, plans, float("nan"))._replace(bound=None, status="heuristic")
+
+
+def _rank(found: Extraction) -> tuple[float, int]:
+    """What a plan reaches, and with how many moves: those that are left over are of use in later rounds."""
+    return round(found.reached, 12), len(found.plan.vm)
 
 
 def _choose(classes: VmClasses, best: Extraction, size: int, rng: np.random.Generator) -> NDArray[np.bool_]:
