@@ -1,5 +1,6 @@
 """What the documentation shows is what the code does."""
 
+import json
 import re
 from pathlib import Path
 
@@ -25,8 +26,9 @@ def test_regenerating_replaces_what_was_typed_into_a_block():
     assert regenerate(made) == made
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
-def test_python_examples_run(page, capsys):
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/soc_dag.md"])
+def test_python_examples_run(page, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert blocks
     for block in blocks:
@@ -36,3 +38,5 @@ def test_python_examples_run(page, capsys):
         found, best = map(float, printed.split())
         assert best == 1231.0  # ta01, proven optimal
         assert found > best
+    if page.endswith("soc_dag.md"):
+        assert json.loads((tmp_path / "top_1.trace.json").read_text())
