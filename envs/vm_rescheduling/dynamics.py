@@ -224,9 +224,9 @@ def best_fit(state: VmState, lane: int, v: int) -> int:
             state, lane, n, vm.numas, half_cores, half_memory
         ):
             continue
-        left = state.numa[lane, n].free_cores
+        left = state.numa[lane, n].free_cores - state.numa[lane, n].held_cores
         if vm.numas == 2:
-            left += state.numa[lane, n + 1].free_cores
+            left += state.numa[lane, n + 1].free_cores - state.numa[lane, n + 1].held_cores
         if (best < 0 or left < least) and (vm.peer == v or not _meets_peer(state, lane, v, machine)):
             best, least = n, left
     return best

@@ -16,7 +16,7 @@ from envs.vm_rescheduling.verify import verify
 @pytest.mark.parametrize("seed", range(3))
 def test_reaches_the_optimum_of_small_clusters(random_cluster, seed):
     instance = random_cluster(seed, machines=6, groups=3, migration_limit=6)
-    found, exact = lns(time_limit=20, machines=3)(instance, seed=seed), highs(time_limit=30)(instance)
+    found, exact = lns(time_limit=4, machines=3)(instance, seed=seed), highs(time_limit=30)(instance)
     assert found.status == "heuristic"
     assert found.objective == verify(instance, found.solution)
     assert found.objective == pytest.approx(exact.objective)
@@ -32,9 +32,9 @@ def test_is_never_worse_than_its_start(random_cluster, terms):
 
 def test_a_goal_stops_the_plan(random_cluster):
     instance = random_cluster(3, machines=5, migration_limit=6)
-    reached = lns(time_limit=5, machines=5)(instance).objective
+    reached = lns(time_limit=2, machines=5)(instance).objective
     goal = replace(instance, objective=Objective({"fr16": 1.0}, goal=reached))
-    found = lns(time_limit=5, machines=5)(goal)
+    found = lns(time_limit=2, machines=5)(goal)
     assert found.objective == len(found.solution.vm) <= 6
 
 

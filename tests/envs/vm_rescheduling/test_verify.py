@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.core import UsageError
+from envs.vm_rescheduling.execution import execute
+from envs.vm_rescheduling.generators import with_churn
 from envs.vm_rescheduling.types import Objective, Plan, plan, score
 from envs.vm_rescheduling.verify import verify
 
@@ -189,3 +191,22 @@ def test_agrees_with_the_definition_of_the_objective(random_cluster, seed):
 def test_an_empty_plan_is_a_plan(build):
     nothing = Plan(np.zeros(0), np.zeros(0))
     assert verify(build(PAIR, [{"cores": 44, "host": 0}]), nothing) == pytest.approx(36 / 132)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_refuses_exactly_what_the_environment_refuses(random_cluster, seed):
+    rng = np.random.default_rng(seed)
+    timing = {"in_flight": int(rng.integers(4)), "delay": float(rng.integers(3)), "migration_seconds": 0.5}
+    instance = random_cluster(seed, machines=6, groups=4, migration_limit=15, **timing)
+    instance = with_churn(instance, 2.0, 12.0, rng)
+    wanted = [(int(rng.integers(len(instance.vms.names))), int(rng.integers(12))) for _ in range(100)]
+    allowed = []
+    for move in wanted:
+        try:
+            verify(instance, plan([*allowed, move]))
+        except UsageError:
+            continue
+        allowed.append(move)
+    executed = execute(instance, wanted)
+    assert allowed == list(zip(executed.vm.tolist(), executed.numa.tolist(), strict=True))
