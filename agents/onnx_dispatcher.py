@@ -68,20 +68,25 @@ class OnnxDispatcher:
         self._cached = {port.name: port for port in self._session.get_overridable_initializers()}
         self._generators: list[np.random.Generator] = []
         self._temperature = 1.0
+        self._threshold = 0.0
         self._lanes: list[_Episode] = []
 
-    def sampling(self, seed: int | Sequence[int], temperature: float = 1.0) -> OnnxDispatcher:
+    def sampling(self, seed: int | Sequence[int], temperature: float = 1.0, threshold: float = 0.0) -> OnnxDispatcher:
         """Returns a dispatcher that samples from the same policy.
 
         Args:
             seed: Seed of the draws, or one seed a lane: then no lane's draws depend on its neighbours.
             temperature: Divides the logits; above 0.
+            threshold: Share of the largest probability below which an action is not drawn; at least 0, at most 1.
         """
         if not temperature > 0.0:
             raise OnnxPolicyError(f"temperature is {temperature}; expected a positive number")
+        if not 0.0 <= threshold <= 1.0:
+            raise OnnxPolicyError(f"threshold is {threshold}; expected a number from 0 to 1")
         other = copy.copy(self)
         other._generators = [np.random.default_rng(one) for one in ([seed] if isinstance(seed, int) else seed)]
         other._temperature = temperature
+        other._threshold = threshold
         other._lanes = []
         return other
 
@@ -176,7 +181,11 @@ class OnnxDispatcher:
         if not self._generators:
             return int(scores.argmax())
         generator = self._generators[lane if len(self._generators) > 1 else 0]
-        return int((scores / self._temperature + generator.gumbel(size=len(scores))).argmax())
+        scaled = scores / self._temperature
+        drawn = scaled + generator.gumbel(size=len(scores))
+        if self._threshold > 0.0:
+            drawn = np.where(scaled - scaled.max() < np.log(self._threshold), -np.inf, drawn)
+        return int(drawn.argmax())
 
     def _encode(self, spec: GraphSpec, observation: Observation, lane: int) -> _Episode:
         """Runs a lane's first decision and keeps what stays for the episode."""

@@ -26,6 +26,7 @@ class PolicyDispatcher:
         options: Environment options that the policy must be run with.
         seed: Seed of the sampling, or one seed a lane; None takes the most probable action.
         temperature: Divides the logits when sampling.
+        threshold: Share of the largest probability below which an action is not drawn.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class PolicyDispatcher:
         *,
         seed: Seeds | None = None,
         temperature: float = 1.0,
+        threshold: float = 0.0,
     ) -> None:
         """Keeps the network as it is; it is not copied."""
         self.network = network
         self.name = name
         self.options = dict(options or {})
         self.temperature = temperature
+        self.threshold = threshold
         self._generator = torch.Generator().manual_seed(seed) if isinstance(seed, int) else None
         self._draws = None if seed is None or isinstance(seed, int) else LaneDraws(seed)
         self._embeddings: Embeddings = {}
@@ -49,9 +52,11 @@ class PolicyDispatcher:
         self._episode = torch.zeros(0, dtype=torch.int64)
         self._device = next(network.parameters()).device
 
-    def sampling(self, seed: Seeds, temperature: float = 1.0) -> PolicyDispatcher:
+    def sampling(self, seed: Seeds, temperature: float = 1.0, threshold: float = 0.0) -> PolicyDispatcher:
         """Returns a dispatcher that samples from the same policy."""
-        return PolicyDispatcher(self.network, self.name, self.options, seed=seed, temperature=temperature)
+        return PolicyDispatcher(
+            self.network, self.name, self.options, seed=seed, temperature=temperature, threshold=threshold
+        )
 
     @torch.inference_mode()
     def reset(self, env: GraphVectorEnv, observation: Observation) -> None:
@@ -71,6 +76,9 @@ class PolicyDispatcher:
         if self._generator is None and self._draws is None:
             return logits.argmax(dim=1).cpu().numpy()
         probabilities = torch.softmax(logits / self.temperature, dim=1).cpu()
+        if self.threshold > 0:
+            largest = probabilities.max(dim=1, keepdim=True).values
+            probabilities = torch.where(probabilities < self.threshold * largest, 0.0, probabilities)
         if self._draws is None:
             return torch.multinomial(probabilities, 1, generator=self._generator).squeeze(1).numpy()
         return _invert(probabilities.double().numpy(), self._draws.uniform(len(probabilities), 1))

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> None:
     definition = problem(dispatcher.problem)
     instance = definition.read_instance(Path(options.instance))
     if options.samples:
-        sampling = dispatcher.sampling(options.seed, options.temperature)
+        sampling = dispatcher.sampling(options.seed, options.temperature, options.threshold)
         outcome = best_of(
             definition, dispatcher.options, instance, sampling, options.samples, seed=options.seed, max_lanes=16
         )
@@ -103,6 +103,12 @@ def _parser() -> argparse.ArgumentParser:
         "--samples", type=_count, metavar="N", help="draw N schedules and keep the best, instead of one greedy one"
     )
     parser.add_argument("--temperature", type=_positive, default=1.0, help="how widely to draw (default 1)")
+    parser.add_argument(
+        "--threshold",
+        type=_share,
+        default=0.0,
+        help="share of the largest probability below which an action is not drawn (default 0)",
+    )
     parser.add_argument("--seed", type=_seed, default=0, help="seed of the draws (default 0)")
     return parser
 
@@ -128,6 +134,16 @@ def _positive(text: str) -> float:
         value = 0.0
     if not 0.0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return value
 
 

@@ -70,8 +70,11 @@ class LoadedDispatcher(Dispatcher, Protocol):
         """Options of the environment that it was trained in."""
         ...
 
-    def sampling(self, seed: Seeds, temperature: float = 1.0) -> Dispatcher:
-        """Returns a dispatcher that draws its actions, with one seed for all lanes or one a lane."""
+    def sampling(self, seed: Seeds, temperature: float = 1.0, threshold: float = 0.0) -> Dispatcher:
+        """Returns a dispatcher that draws its actions, with one seed for all lanes or one a lane.
+
+        Actions with less than ``threshold`` of the largest probability are not drawn.
+        """
         ...
 
 
@@ -298,19 +301,27 @@ def _learned(
     options: Mapping[str, Any],
     max_lanes: int,
 ) -> Method:
-    settings = _Settings(definition, spec, ("name", "samples", "temperature"))
+    settings = _Settings(definition, spec, ("name", "samples", "temperature", "threshold"))
     samples = settings.count("samples")
     temperature = settings.number("temperature", 1.0, least=0.0)
+    threshold = settings.number("threshold", 0.0, least=0.0)
     if temperature == 0.0:
         raise UsageError(f"method {spec}: temperature is 0; expected a positive number, or no samples for greedy")
-    if "temperature" in spec.settings and not samples:
-        raise UsageError(f"method {spec}: temperature needs samples=...; a greedy policy has none")
+    if threshold > 1.0:
+        raise UsageError(f"method {spec}: threshold is {threshold:g}; expected a number from 0 to 1")
+    for key in ("temperature", "threshold"):
+        if key in spec.settings and not samples:
+            raise UsageError(f"method {spec}: {key} needs samples=...; a greedy policy has none")
     chosen = {**options, **dispatcher.options, **settings.options}
     trained, wanted = (definition.bind(each).spec.to_metadata() for each in (dispatcher.options, chosen))
     difference = first_difference(trained, wanted)
     if difference:
         raise UsageError(f"method {spec}: the policy was trained on other observations: {difference}")
-    drawn = {"samples": samples, "temperature": temperature if temperature != 1.0 else None}
+    drawn = {
+        "samples": samples,
+        "temperature": temperature if temperature != 1.0 else None,
+        "threshold": threshold or None,
+    }
     variant = describe(definition, chosen, {*options, *settings.options}, drawn)
     name = settings.name(dispatcher.name)
     if not samples:
@@ -321,7 +332,7 @@ def _learned(
         variant,
         definition,
         chosen,
-        lambda seed: dispatcher.sampling(seed, temperature),
+        lambda seed: dispatcher.sampling(seed, temperature, threshold),
         samples,
         max_lanes,
     )

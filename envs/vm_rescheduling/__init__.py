@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from envs.core.problem import ProblemDefinition
 from envs.vm_rescheduling.benchmarks import BENCHMARKS
 from envs.vm_rescheduling.env import VmConfig, VmRescheduling, fit
@@ -22,28 +24,32 @@ def _chart_html(instance: VmInstance, plan: Plan) -> str:
     return placement_html(instance, plan)
 
 
-_FIXED = (
-    VmInstance(
-        "fixed_three",
-        Machines(("a", "b", "c"), [0, 0, 1], [0, 0, 1, 2, 2], [24, 20, 18, 40, 40], [100, 100, 300, 200, 200]),
-        VirtualMachines(
-            names=("u", "v", "w", "x", "late", "y"),
-            cores=[8, 4, 16, 32, 4, 2],
-            memory=[40, 20, 30, 120, 10, 0],
-            numa_count=[1, 1, 2, 2, 1, 1],
-            host=[0, 1, 0, 3, -1, 2],
-            group=[0, 1, -1, -1, 1, 0],
-            movable=[True, True, True, True, True, False],
-            arrival=[0, 0, 0, 0, 1.5, 0],
-            departure=["inf", 2.5, "inf", "inf", "inf", "inf"],
-            home=[0, 0, 0, 1, 0, 0],
-        ),
-        migration_limit=4,
-        objective=Objective({"fr16": 0.5, "occupied_hosts": 1.0}),
-        delay=0.5,
-        migration_seconds=1.0,
-        in_flight=1,
+_FIXED = VmInstance(
+    "fixed_three",
+    Machines(
+        ("a", "b", "c"),
+        np.array([0, 0, 1]),
+        np.array([0, 0, 1, 2, 2]),
+        np.array([24, 20, 18, 40, 40]),
+        np.array([100, 100, 300, 200, 200]),
     ),
+    VirtualMachines(
+        names=("u", "v", "w", "x", "late", "y"),
+        cores=np.array([8, 4, 16, 32, 4, 2]),
+        memory=np.array([40, 20, 30, 120, 10, 0]),
+        numa_count=np.array([1, 1, 2, 2, 1, 1]),
+        host=np.array([0, 1, 0, 3, -1, 2]),
+        group=np.array([0, 1, -1, -1, 1, 0]),
+        movable=np.array([True, True, True, True, True, False]),
+        arrival=np.array([0, 0, 0, 0, 1.5, 0]),
+        departure=np.array([np.inf, 2.5, np.inf, np.inf, np.inf, np.inf]),
+        home=np.array([0, 0, 0, 1, 0, 0]),
+    ),
+    migration_limit=4,
+    objective=Objective({"fr16": 0.5, "occupied_hosts": 1.0}),
+    delay=0.5,
+    migration_seconds=1.0,
+    in_flight=1,
 )
 
 PROBLEM = ProblemDefinition(
@@ -61,7 +67,15 @@ PROBLEM = ProblemDefinition(
     benchmarks=BENCHMARKS,
     variants=(
         {"machines": 4, "pool": 2, "migration_limit": 4},
-        {"machines": 3, "pool": 2, "mix": "large", "keep_low": 0.5, "keep_high": 0.7, "migration_limit": 3, "fr64": 0.5},
+        {
+            "machines": 3,
+            "pool": 2,
+            "mix": "large",
+            "keep_low": 0.5,
+            "keep_high": 0.7,
+            "migration_limit": 3,
+            "fr64": 0.5,
+        },
         {
             "machines": 4,
             "pool": 2,
@@ -75,7 +89,7 @@ PROBLEM = ProblemDefinition(
             "memory64": 0.5,
         },
         {"machines": 3, "pool": 1, "occupied_hosts": 0.5, "goal": 0.4, "migration_limit": 4},
-        {"instances": _FIXED, "reward": "raw", "illegal_action_penalty": 0.5, "fr16": 0.5},
+        {"instances": (_FIXED,), "reward": "raw", "illegal_action_penalty": 0.5, "fr16": 0.5},
         {
             "machines": 3,
             "pool": 2,

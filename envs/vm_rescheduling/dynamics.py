@@ -132,8 +132,9 @@ def _best_apart(state: VmState, lane: int, v: int) -> float:
     """Returns the largest gain of putting a VM somewhere else and apart from its group."""
     vm = state.vm[lane, v]
     kind = state.type[lane, vm.type]
+    best: float = vm.best
     if kind.place != vm.host and not _meets_peer(state, lane, v, state.numa[lane, kind.place].machine):
-        return vm.best
+        return best
     best = -np.inf
     for place in range(state.episode[lane].numas):
         gain = state.gain[lane, vm.type, place]

@@ -26,6 +26,11 @@ def _share(name: str) -> Feature:
     return Feature(name, "1", 0.0, 1.0)
 
 
+def _pieces(what: str) -> tuple[Feature, ...]:
+    """Whether free cores modulo 16 hold a piece of 8, of 4, of 2 cores: their binary digits."""
+    return tuple(_share(f"{what}_beyond_16_hold_{size}") for size in (8, 4, 2))
+
+
 VM_STATIC = (
     _amount("cores", _PIECE),
     _amount("memory", _MEMORY),
@@ -41,6 +46,7 @@ VM = (
     Feature("gain_of_leaving", _GAIN),
     Feature("largest_gain_of_coming", _GAIN),
     _amount("migrations", "1"),
+    *_pieces("free_cores_after_leaving"),
 )
 
 NUMA_STATIC = (_amount("cores", _PIECE), _amount("memory", _MEMORY))
@@ -54,6 +60,8 @@ NUMA = (
     _amount("held_cores", _PIECE),
     _share("place_of_chosen"),
     Feature("gain_of_chosen_coming", _GAIN),
+    *_pieces("free_cores"),
+    *_pieces("free_cores_after_chosen_comes"),
 )
 
 MACHINE_STATIC = (_amount("numa_nodes", "1"),)

@@ -79,13 +79,15 @@ def observe_dynamic(
 @njit(cache=True, nogil=True)
 def _observe_vms(state: VmState, lane: int, vm_out: Reals, hosted_on: Indices) -> int:
     episode, edge, chosen = state.episode[lane], 0, state.episode[lane].chosen
-    rows, mask = state.vm[lane], state.mask[lane]
+    rows, numas, mask = state.vm[lane], state.numa[lane], state.mask[lane]
     for v in range(episode.vms):
         vm, out = rows[v], vm_out[v]
         out[1], out[2], out[5] = mask[v], v == chosen, vm.migrated
         if vm.host < 0:
             out[0], out[3], out[4] = 0, 0, 0
+            out[6:9] = 0
             continue
+        _write_pieces(out, 6, numas[vm.host].free_cores + vm.cores // vm.numas)
         out[0], out[3] = 1, vm.leave
         out[4] = vm.best if vm.best > -np.inf else _GAIN_OF_NOWHERE
         for n in range(vm.host, vm.host + vm.numas):
@@ -94,6 +96,12 @@ def _observe_vms(state: VmState, lane: int, vm_out: Reals, hosted_on: Indices) -
     vm_out[episode.vms :] = 0
     hosted_on[:, edge:] = -1
     return edge
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _write_pieces(out: Reals, first: int, cores: int) -> None:
+    """Writes the binary digits of 8, 4 and 2."""
+    out[first], out[first + 1], out[first + 2] = cores >> 3 & 1, cores >> 2 & 1, cores >> 1 & 1
 
 
 @njit(cache=True, nogil=True)
@@ -110,6 +118,8 @@ def _observe_numas(state: VmState, lane: int, numa_out: Reals) -> None:
         out[4], out[5] = numa.free_memory / MEMORY_PIECE, numa.held_cores / PIECE
         out[6] = chosen >= 0 and vm.host <= n < vm.host + vm.numas
         out[7] = state.gain[lane, vm.type, n] if legal else 0.0
+        _write_pieces(out, 8, numa.free_cores)
+        _write_pieces(out, 11, numa.free_cores - vm.cores // vm.numas if legal else 0)
     numa_out[episode.numas :] = 0
 
 

@@ -66,9 +66,7 @@ class Scenario:
                 types=len(vm_types(base)[0]),
             )
         changes = self._most_changes
-        return needed._replace(
-            vms=needed.vms + changes, events=max(1, changes), migrations=self.migration_limit
-        )
+        return needed._replace(vms=needed.vms + changes, events=max(1, changes), migrations=self.migration_limit)
 
     @property
     def _horizon(self) -> float:

@@ -131,6 +131,21 @@ def test_sampling_draws_from_the_softmax(dispatcher):
     assert (np.abs(counts - lanes * probabilities) < 5 * deviation).all()
 
 
+def test_a_threshold_leaves_out_what_is_improbable(dispatcher):
+    lanes = 2000
+    env = make_vector_env("job_shop", lanes, sizes=((4, 4),), builder="non_delay", copy=False)
+    shop = uniform(4, 4, np.random.default_rng(3))
+    observation, _ = env.reset(seed=0, options={"instances": [shop] * lanes})
+    logits = dispatcher.logits(arrays_of(env, observation)).astype(float)
+    second = float(np.exp(np.sort(logits)[-2] - logits.max()))
+    for threshold, expected in ((0.9 * second, 2), (1.1 * second, 1), (1.0, 1)):
+        sampler = dispatcher.sampling(5, 1.0, threshold)
+        sampler.reset(env, observation)
+        assert set(sampler.decide(env, observation)) == set(np.argsort(logits)[-expected:])
+    with pytest.raises(OnnxPolicyError, match=r"threshold is 1\.5"):
+        dispatcher.sampling(0, 1.0, 1.5)
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
 def test_temperature_is_positive(dispatcher, temperature):
     with pytest.raises(OnnxPolicyError, match="temperature is"):

@@ -122,28 +122,34 @@ class Learned(RuleDispatcher):
         super().__init__(JOB_SHOP.rules["spt"], temperature, seed)
         self.name = "policy"
 
-    def sampling(self, seed, temperature=1.0):
+    def sampling(self, seed, temperature=1.0, threshold=0.0):
         return Learned(temperature, seed)
 
 
 def test_a_checkpoint_runs_in_the_builder_it_was_trained_in(tmp_path, monkeypatch):
     loader = SimpleNamespace(load_dispatcher=lambda path, definition: Learned())
     monkeypatch.setitem(sys.modules, "agents.checkpoint", loader)
-    greedy, sampled, hot = build(
+    greedy, sampled, hot, narrow = build(
         f"checkpoint:{tmp_path}",
         f"checkpoint:{tmp_path};samples=16",
         f"checkpoint:{tmp_path};samples=16;temperature=2;builder=non_delay",
+        f"checkpoint:{tmp_path};samples=16;threshold=0.25",
     )
     assert isinstance(greedy, GreedyMethod)
     assert (greedy.kind, greedy.name, greedy.variant) == ("learned", "policy", "builder=active")
     assert isinstance(sampled, SampledMethod)
     assert sampled.variant == "builder=active;samples=16"
     assert hot.variant == "builder=non_delay;samples=16;temperature=2"
+    assert narrow.variant == "builder=active;samples=16;threshold=0.25"
     # Giffler and Thompson's conflict set on machine 1 holds both jobs; the shorter one starts at 5, the other at 7.
     assert next(greedy.run([TWO], [0]))[0].objective == 11
     assert 16 <= next(sampled.run([TWO], [0]))[0].decisions <= 32  # one or two of the four have two candidates
     with pytest.raises(UsageError, match="temperature needs samples"):
         build(f"checkpoint:{tmp_path};temperature=2")
+    with pytest.raises(UsageError, match="threshold needs samples"):
+        build(f"checkpoint:{tmp_path};threshold=0.5")
+    with pytest.raises(UsageError, match="threshold is 2; expected a number from 0 to 1"):
+        build(f"checkpoint:{tmp_path};samples=4;threshold=2")
     with pytest.raises(UsageError, match=r"trained on other observations: interface\.nodes\.wait is only on one side"):
         build(f"checkpoint:{tmp_path};builder=non_delay;wait=true")
 
