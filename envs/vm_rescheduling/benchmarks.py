@@ -73,6 +73,12 @@ def medium_h_mnl50() -> Benchmark:
 
 
 @cache
+def validation() -> Benchmark:
+    """Medium at the level high with 50 migrations, five validation seeds: to choose settings on."""
+    return _benchmark("validation", [(high(seed), "high") for seed in split_seeds("validation")[:_SEEDS]])
+
+
+@cache
 def medium_m_mnl100() -> Benchmark:
     """Medium at the level medium with 100 migrations, five test seeds."""
     return _benchmark("medium_m_mnl100", [(medium(seed), "medium") for seed in _test_seeds(_SEEDS)])
@@ -181,6 +187,7 @@ BENCHMARKS: Mapping[str, Callable[[], Benchmark]] = MappingProxyType(
     {
         "synthetic": synthetic_clusters,
         "medium_h_mnl50": medium_h_mnl50,
+        "validation": validation,
         "medium_m_mnl100": medium_m_mnl100,
         "large": large,
         "ordering": ordering,

@@ -18,10 +18,13 @@ from envs.vm_rescheduling.features import vm_spec
 from envs.vm_rescheduling.observe import observe_dynamic, observe_static
 from envs.vm_rescheduling.scenarios import SOURCES, Scenario
 from envs.vm_rescheduling.state import Capacity, VmState, allocate
-from envs.vm_rescheduling.tables import Tables, build_tables, check_fit, load_tables, needed_capacity, read_tables
+from envs.vm_rescheduling.tables import Tables, build_tables, check_fit, fits, load_tables, needed_capacity, read_tables
 from envs.vm_rescheduling.types import TERMS, Objective, Plan, VmInstance
 
 REWARDS = ("scaled", "raw")
+
+_DRAWS = 100
+"""Draws after which an instance that never fits is a mistake in the options."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class VmConfig:
         memory64: Weight of that of memory in pieces of 64 GiB.
         occupied_hosts: Weight of the share of machines in use.
         goal: Weighted sum to reach with the fewest migrations; null to minimise the sum.
-        max_vms: Capacity for VMs; by default the most that random instances, or ``instances``, need.
+        max_vms: Capacity for VMs; by default the most that random instances, or ``instances``, may need. Random
+            instances that need more of anything are drawn anew.
         max_numas: Capacity for NUMA nodes.
         max_machines: Capacity for machines.
         max_types: Capacity for types of VMs: cores, memory, NUMA nodes, cluster.
@@ -156,10 +160,19 @@ class VmRescheduling(Problem[VmState, VmInstance, Plan]):
                 label = word % len(self.config.instances)
                 load_tables(state, lane, label, self._named[label], self._tables[label])
                 continue
-            instance = self._scenario.draw(np.random.default_rng(word))
-            check_fit(instance, self.capacity)
+            instance = self._draw(self._scenario, np.random.default_rng(word))
             load_tables(state, lane, -1, instance, build_tables(instance))
         dynamics.begin(state, lanes)
+
+    def _draw(self, scenario: Scenario, rng: np.random.Generator) -> VmInstance:
+        """Returns a random instance that fits; one that does not is drawn anew."""
+        for _ in range(_DRAWS - 1):
+            instance = scenario.draw(rng)
+            if fits(instance, self.capacity):
+                return instance
+        instance = scenario.draw(rng)
+        check_fit(instance, self.capacity)
+        return instance
 
     def load(self, state: VmState, lane: int, instance: VmInstance) -> None:
         """Begins a new episode in ``lane`` on ``instance``."""

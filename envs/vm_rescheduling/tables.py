@@ -117,6 +117,11 @@ def needed_capacity(instances: Sequence[VmInstance]) -> Capacity:
     return Capacity(*(max(1, *(size[axis] for size in sizes)) for axis in range(len(Capacity._fields))))
 
 
+def fits(instance: VmInstance, capacity: Capacity) -> bool:
+    """Whether an instance needs no more than ``capacity``."""
+    return all(needed <= room for needed, room in zip(_size(instance), capacity, strict=True))
+
+
 def check_fit(instance: VmInstance, capacity: Capacity) -> None:
     """Raises `UsageError` if an instance needs more than ``capacity``."""
     for name, needed, room in zip(Capacity._fields, _size(instance), capacity, strict=True):
