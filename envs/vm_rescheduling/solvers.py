@@ -9,7 +9,9 @@ from typing import Any
 
 from envs.core.problem import Solver
 
-_MODULES = {"highs": "exact", "per_vm": "per_vm", "cp_sat": "exact", "pop": "partition", "lns": "neighbourhood"}
+_MODULES = {"highs": "exact", "per_vm": "per_vm", "cp_sat": "exact", "pop": "partition", "lns": "neighbourhood"} | {
+    name: name for name in ("lookahead", "alpha_vbpp", "mcts")
+}
 
 
 def _solver(name: str, module: str) -> Callable[..., Solver]:
