@@ -11,6 +11,7 @@ from envs.core.settings import build_settings
 
 CONVOLUTIONS = ("gatv2", "gin", "transformer")
 DECISIONS = ("pooling", "attention")
+MESSAGES = ("mean", "attention", "none")
 FLAT = "flat"
 
 
@@ -27,6 +28,8 @@ class ModelConfig:
         heads: Attention heads, where there are any; divides ``hidden``.
         encoder_layers: Rounds of message passing over the static graph, once an episode.
         decision_layers: Rounds of message passing over the dynamic graph, at every decision.
+        messages: What a node hears at a decision along its relations: "mean" (Hamilton et al. 2017), "attention"
+            (GATv2 over its neighbours: sparse, local attention) or "none".
     """
 
     convolution: str = "gatv2"
@@ -35,10 +38,11 @@ class ModelConfig:
     heads: int = 4
     encoder_layers: int = 2
     decision_layers: int = 1
+    messages: str = "mean"
 
     def __post_init__(self) -> None:
         """Checks every field."""
-        for name, known in (("convolution", CONVOLUTIONS), ("decision", DECISIONS)):
+        for name, known in (("convolution", CONVOLUTIONS), ("decision", DECISIONS), ("messages", MESSAGES)):
             if getattr(self, name) not in known:
                 raise UsageError(f"model.{name} is {getattr(self, name)!r}; expected one of {', '.join(known)}")
         for name, least in (("hidden", 1), ("heads", 1), ("encoder_layers", 0), ("decision_layers", 0)):

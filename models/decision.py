@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.nn import SAGEConv
+from torch_geometric.nn import GATv2Conv, MessagePassing, SAGEConv
 
 from envs.core.spec import EdgeType, GraphSpec
 from models.batch import DecisionGraph, decision_edges, decision_types
@@ -54,10 +54,10 @@ class DecisionCore(nn.Module):
 
 
 class Relations(nn.Module):
-    """Mean messages (GraphSAGE, Hamilton et al. 2017) along every relation, in both directions, to some node types."""
+    """Messages along every relation, in both directions, to some node types: means or attention over neighbours."""
 
-    def __init__(self, edges: tuple[EdgeType, ...], targets: tuple[str, ...], hidden: int) -> None:
-        """Builds one linear map a relation and direction that ends in ``targets``."""
+    def __init__(self, edges: tuple[EdgeType, ...], targets: tuple[str, ...], config: ModelConfig) -> None:
+        """Builds one map a relation and direction that ends in ``targets``."""
         super().__init__()
         self.ways = [
             (edge, f"{way}_{edge.name}", way == "forward")
@@ -65,11 +65,9 @@ class Relations(nn.Module):
             for way, end in (("forward", edge.target), ("backward", edge.source))
             if end in targets
         ]
-        self.maps = nn.ModuleDict(
-            {key: SAGEConv((hidden, hidden), hidden, root_weight=False, bias=False) for _, key, _ in self.ways}
-        )
+        self.maps = nn.ModuleDict({key: _messages(config) for _, key, _ in self.ways})
         self.features = nn.ModuleDict(
-            {key: nn.Linear(len(edge.features), hidden) for edge, key, _ in self.ways if edge.features}
+            {key: nn.Linear(len(edge.features), config.hidden) for edge, key, _ in self.ways if edge.features}
         )
 
     def forward(self, nodes: Embeddings, static: Embeddings, graph: DecisionGraph) -> Embeddings:
@@ -113,12 +111,13 @@ class Pooling(nn.Module):
 class MessageStep(nn.Module):
     """Messages along relations: first to the nodes that no action picks, then, with their news, to the candidates."""
 
-    def __init__(self, spec: GraphSpec, hidden: int) -> None:
+    def __init__(self, spec: GraphSpec, config: ModelConfig) -> None:
         """Builds the relations and one update a node type."""
         super().__init__()
-        edges, types = decision_edges(spec), decision_types(spec)
+        hidden = config.hidden
+        edges, types = decision_edges(spec) if config.messages != "none" else (), decision_types(spec)
         others = tuple(name for name in types if name not in spec.actions)
-        self.rounds = nn.ModuleList(Relations(edges, targets, hidden) for targets in (others, spec.actions) if targets)
+        self.rounds = nn.ModuleList(Relations(edges, targets, config) for targets in (others, spec.actions) if targets)
         self.targets = [targets for targets in (others, spec.actions) if targets]
         self.update = nn.ModuleDict(
             {name: nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden)) for name in types}
@@ -143,7 +142,7 @@ class PoolingLayer(nn.Module):
         """Builds the parts."""
         super().__init__()
         self.pool = Pooling(decision_types(spec), config.hidden)
-        self.step = MessageStep(spec, config.hidden)
+        self.step = MessageStep(spec, config)
 
     def forward(self, nodes: Embeddings, static: Embeddings, graph: DecisionGraph) -> Embeddings:
         """Returns the next embedding of every changing node."""
@@ -162,7 +161,7 @@ class AttentionLayer(nn.Module):
         self.normalise = nn.LayerNorm(config.hidden)
         self.query_key_value = nn.Linear(config.hidden, 3 * config.hidden)
         self.out = nn.Linear(config.hidden, config.hidden)
-        self.step = MessageStep(spec, config.hidden)
+        self.step = MessageStep(spec, config)
 
     def forward(self, nodes: Embeddings, static: Embeddings, graph: DecisionGraph) -> Embeddings:
         """Returns the next embedding of every changing node."""
@@ -181,6 +180,14 @@ class AttentionLayer(nn.Module):
         attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         mixed: Tensor = self.out(attended.transpose(1, 2).reshape(tokens.shape))
         return mixed
+
+
+def _messages(config: ModelConfig) -> MessagePassing:
+    """Builds the map of one relation and direction."""
+    hidden, heads = config.hidden, config.heads
+    if config.messages == "attention":
+        return GATv2Conv((hidden, hidden), hidden // heads, heads=heads, add_self_loops=False, bias=False)
+    return SAGEConv((hidden, hidden), hidden, root_weight=False, bias=False)
 
 
 def _scatter_mean(values: Tensor, target: Tensor, rows: int) -> Tensor:

@@ -15,7 +15,7 @@ from agents.checkpoint import Checkpoint
 from agents.export import attach_metadata, check_parity, episode_states, synthetic_states
 from agents.onnx_dispatcher import OnnxDispatcher
 from agents.policy_dispatcher import PolicyDispatcher
-from envs.core import GraphVectorEnv, ProblemDefinition
+from envs.core import GraphVectorEnv, ProblemDefinition, problems
 from models.build import make_network
 from models.config import FlatConfig, ModelConfig, NetworkConfig
 from models.network import Network
@@ -103,3 +103,9 @@ def test_policies_for_the_other_observations_agree_too(definition: ProblemDefini
     for number, variants in enumerate(others):
         (tmp_path / str(number)).mkdir()
         assert_agreement(definition, variants, tmp_path / str(number))
+
+
+def test_attention_over_neighbours_exports_too(tmp_path):
+    config = ModelConfig(hidden=16, encoder_layers=0, decision="attention", messages="attention")
+    definition = problems()["job_shop"]
+    assert_agreement(definition, [dict(definition.variants[0])], tmp_path, config)

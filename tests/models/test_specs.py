@@ -11,7 +11,7 @@ import torch
 
 from envs.core.spec import ACTION_MASK, CONTEXT, COUNTS, EdgeType, Feature, GraphSpec, NodeType
 from models.batch import decision_edges, decision_graph, decision_types, static_graph
-from models.config import CONVOLUTIONS, DECISIONS, ModelConfig
+from models.config import CONVOLUTIONS, DECISIONS, MESSAGES, ModelConfig
 from models.network import PolicyNetwork
 
 VARIANTS = list(itertools.product(CONVOLUTIONS, DECISIONS))
@@ -242,6 +242,31 @@ def test_a_gradient_other_than_zero_reaches_every_parameter(convolution, decisio
         assert parameter.grad is not None, name
         if not name.endswith("lin_key.bias"):  # a softmax over keys does not feel what is added to all of them
             assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("messages", MESSAGES)
+def test_relations_carry_messages_unless_there_are_none(messages):
+    spec = make_spec()
+    torch.manual_seed(0)
+    network = PolicyNetwork(spec, ModelConfig(hidden=16, encoder_layers=0, messages=messages)).eval()
+    connected, apart = (make_observation(spec, 2, seed=9, edges=edges) for edges in (True, False))
+    for key in apart:
+        if not key.endswith(("_index", "_features", COUNTS)):
+            apart[key] = connected[key]
+    for observation in (connected, apart):
+        observation[COUNTS][:, : len(spec.nodes)] = connected[COUNTS][:, : len(spec.nodes)]
+    same = torch.equal(evaluate(network, spec, connected)[1], evaluate(network, spec, apart)[1])
+    assert same == (messages == "none")
+
+
+@pytest.mark.parametrize("decision", DECISIONS)
+def test_a_gradient_reaches_the_attention_over_neighbours(decision):
+    spec = make_spec()
+    config = ModelConfig(hidden=16, encoder_layers=1, decision_layers=2, decision=decision, messages="attention")
+    network = PolicyNetwork(spec, config)
+    logits, values = evaluate(network, spec, make_observation(spec, 16, seed=8))
+    (logits.square().sum() + values.square().sum()).backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().max() > 0 for parameter in network.parameters())
 
 
 def test_parameters_depend_on_names_and_features_alone():
