@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,13 +40,20 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
     nothing else.
 
     The objective is minimised. `objective` is, at every moment, a bound on (or the part already incurred of) the
-    objective of the finished episode, and equals it at the end. The reward of a step is the decrease of `potential`,
-    which is the objective unless a problem's options say otherwise, divided by `reward_unit`; so an episode's return
-    telescopes exactly to ``(potential at reset - final potential) / unit``.
+    objective of the finished episode, and equals it at the end; where a solution `improves`, it is what the solution
+    is worth as it stands. The reward of a step is the decrease of `potential`, which is the objective unless a
+    problem's options say otherwise, divided by `reward_unit`; so an episode's return telescopes exactly to
+    ``(potential at reset - final potential) / unit``.
+
+    Attributes:
+        spec: What an observation holds.
+        illegal_action_penalty: What a refused action costs.
+        improves: Whether the solution is whole from the beginning, and decisions improve it.
     """
 
     spec: GraphSpec
     illegal_action_penalty: float
+    improves: ClassVar[bool] = False
 
     @abstractmethod
     def allocate(self, lanes: int) -> StateT:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from envs.core.problem import ProblemDefinition
@@ -25,25 +27,25 @@ def _chart_html(instance: VmInstance, plan: Plan) -> str:
 
 
 _FIXED = VmInstance(
-    "fixed_three",
+    "fixed_four",
     Machines(
-        ("a", "b", "c"),
-        np.array([0, 0, 1]),
-        np.array([0, 0, 1, 2, 2]),
-        np.array([24, 20, 18, 40, 40]),
-        np.array([100, 100, 300, 200, 200]),
+        ("a", "b", "c", "d"),
+        np.array([0, 0, 1, 0]),
+        np.array([0, 0, 1, 2, 2, 3, 3]),
+        np.array([24, 20, 18, 40, 40, 20, 20]),
+        np.array([100, 100, 300, 200, 200, 150, 150]),
     ),
     VirtualMachines(
-        names=("u", "v", "w", "x", "late", "y"),
-        cores=np.array([8, 4, 16, 32, 4, 2]),
-        memory=np.array([40, 20, 30, 120, 10, 0]),
-        numa_count=np.array([1, 1, 2, 2, 1, 1]),
-        host=np.array([0, 1, 0, 3, -1, 2]),
-        group=np.array([0, 1, -1, -1, 1, 0]),
-        movable=np.array([True, True, True, True, True, False]),
-        arrival=np.array([0, 0, 0, 0, 1.5, 0]),
-        departure=np.array([np.inf, 2.5, np.inf, np.inf, np.inf, np.inf]),
-        home=np.array([0, 0, 0, 1, 0, 0]),
+        names=("u", "v", "w", "x", "late", "y", "z"),
+        cores=np.array([8, 4, 16, 32, 4, 2, 6]),
+        memory=np.array([40, 20, 30, 120, 10, 0, 50]),
+        numa_count=np.array([1, 1, 2, 2, 1, 1, 1]),
+        host=np.array([0, 1, 0, 3, -1, 2, 5]),
+        group=np.array([0, 1, -1, -1, 1, 0, -1]),
+        movable=np.array([True, True, True, False, True, True, True]),
+        arrival=np.array([0, 0, 0, 0, 1.5, 0, 0]),
+        departure=np.array([np.inf, 2.5, np.inf, np.inf, np.inf, np.inf, np.inf]),
+        home=np.array([0, 0, 0, 1, 0, 0, 0]),
     ),
     migration_limit=4,
     objective=Objective({"fr16": 0.5, "occupied_hosts": 1.0}),
@@ -66,7 +68,7 @@ PROBLEM = ProblemDefinition(
     solvers=SOLVERS,
     benchmarks=BENCHMARKS,
     variants=(
-        {"machines": 4, "pool": 2, "migration_limit": 4},
+        {"source": "synthetic", "machines": 4, "pool": 2, "migration_limit": 4},
         {
             "machines": 3,
             "pool": 2,
@@ -89,7 +91,12 @@ PROBLEM = ProblemDefinition(
             "memory64": 0.5,
         },
         {"machines": 3, "pool": 1, "occupied_hosts": 0.5, "goal": 0.4, "migration_limit": 4},
-        {"instances": (_FIXED,), "reward": "raw", "illegal_action_penalty": 0.5, "fr16": 0.5},
+        {
+            "instances": (replace(_FIXED, name="fixed_two_moves", migration_limit=2, in_flight=0), _FIXED),
+            "reward": "raw",
+            "illegal_action_penalty": 0.5,
+            "fr16": 0.5,
+        },
         {
             "machines": 3,
             "pool": 2,

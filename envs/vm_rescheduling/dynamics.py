@@ -83,7 +83,7 @@ def objectives(state: VmState, out: NDArray[np.float64]) -> None:
     for lane in range(len(out)):
         episode = state.episode[lane]
         reached = weighted_sum(state, lane)
-        if np.isnan(episode.goal):
+        if episode.goal < 0:
             out[lane] = reached
         elif reached - episode.goal <= TINY:
             out[lane] = episode.migrations

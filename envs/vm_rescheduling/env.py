@@ -128,8 +128,11 @@ class VmConfig:
 class VmRescheduling(Problem[VmState, VmInstance, Plan]):
     """VM rescheduling under one configuration.
 
-    The objective of a running episode is the one that it would have if it stopped now.
+    A plan stands at every moment and is improved, so the objective of a running episode is not a bound but what the
+    plan is worth as it stands.
     """
+
+    improves = True
 
     def __init__(self, config: VmConfig) -> None:
         """Fixes the capacities."""
@@ -227,21 +230,16 @@ class VmRescheduling(Problem[VmState, VmInstance, Plan]):
         return out
 
     def objective(self, state: VmState) -> Floats:
-        """Returns the objectives that the lanes would have if they stopped now."""
+        """Returns the objectives of the plans as they stand."""
         out = np.empty(len(state.generator))
         dynamics.objectives(state, out)
         return out
-
-    def clock(self, state: VmState) -> Floats:
-        """Returns the simulated times in seconds."""
-        times: Floats = state.episode["clock"].copy()
-        return times
 
     def reward_unit(self, state: VmState) -> Floats:
         """Returns what 16 free cores were worth at the start, or 1 with a goal and for the reward "raw"."""
         if self.config.reward == "raw":
             return np.ones(len(state.generator))
-        return np.where(np.isnan(state.episode["goal"]), state.episode["unit"], 1.0)
+        return np.where(state.episode["goal"] < 0, state.episode["unit"], 1.0)
 
     def instance(self, state: VmState, lane: int) -> VmInstance:
         """Returns the instance that ``lane`` is running."""

@@ -146,7 +146,7 @@ def _play(state: VmState) -> None:
     episode, value = state.episode[0], np.empty(1)
     while episode.migrations < episode.limit:
         objectives(state, value)
-        if not np.isnan(episode.goal) and value[0] <= episode.limit:
+        if episode.goal >= 0 and value[0] <= episode.limit:
             return
         picked, most = -1, TINY
         for v in range(episode.vms):

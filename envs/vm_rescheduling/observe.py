@@ -137,7 +137,7 @@ def _observe_context(state: VmState, lane: int, out: Reals) -> None:
     episode = state.episode[lane]
     left = episode.limit - episode.migrations
     cores, memory = max(1, episode.free_cores), max(1, episode.free_memory)
-    has_goal = not np.isnan(episode.goal)
+    has_goal = episode.goal >= 0
     values = (
         1.0 if episode.chosen >= 0 else 0.0,
         left / _LIMIT_UNIT,

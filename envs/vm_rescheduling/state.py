@@ -35,7 +35,7 @@ EPISODE = _record(
 )
 """What an episode has one of.
 
-``goal`` (NaN for none), ``delay``, ``seconds``, ``limit``, ``in_flight``: as in the instance. ``fr16, fr64, memory64,
+``goal`` (-1 for none), ``delay``, ``seconds``, ``limit``, ``in_flight``: as in the instance. ``fr16, fr64, memory64,
 occupied_hosts``: weights of the objective. ``scale_cores, scale_memory, scale_hosts``: what one core, one MB, one
 machine of a numerator counts for, in the fixed unit of the gains; ``unit``: that unit, in the weighted sum.
 ``first``: the weighted sum at the start. ``clock``: simulated time. ``label``: number of a named instance, -1 for a

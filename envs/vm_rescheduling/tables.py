@@ -73,7 +73,7 @@ def load_tables(state: VmState, lane: int, label: int, instance: VmInstance, tab
     goal = instance.objective.goal
     values: dict[str, Any] = {
         **weights,
-        "goal": np.nan if goal is None else goal,
+        "goal": -1.0 if goal is None else goal,
         "delay": instance.delay,
         "seconds": instance.migration_seconds,
         "limit": instance.migration_limit,
@@ -187,7 +187,7 @@ def read_tables(state: VmState, lane: int, name: str) -> VmInstance:
             vm["home"],
         ),
         int(episode["limit"]),
-        Objective(weights, None if np.isnan(goal) else goal),
+        Objective(weights, goal if goal >= 0 else None),
         float(episode["delay"]),
         float(episode["seconds"]),
         int(episode["in_flight"]),

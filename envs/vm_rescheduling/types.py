@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,17 +155,19 @@ class Objective:
         goal: What the weighted sum is to reach with the fewest migrations; None to minimise the sum itself.
     """
 
-    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({"fr16": 1.0}))
+    weights: Mapping[str, float] = field(default_factory=lambda: {"fr16": 1.0})
     goal: float | None = None
 
     def __post_init__(self) -> None:
         """Checks the terms."""
-        object.__setattr__(self, "weights", MappingProxyType({name: float(w) for name, w in self.weights.items()}))
+        object.__setattr__(self, "weights", {name: float(weight) for name, weight in self.weights.items()})
         for name, weight in self.weights.items():
             if name not in TERMS or not 0 < weight < np.inf:
                 raise UsageError(
                     f"objective has the term {name!r} of weight {weight:g}; expected positive ones of {TERMS}"
                 )
+        if self.goal is not None and not 0 <= self.goal < np.inf:
+            raise UsageError(f"objective has the goal {self.goal}; expected a finite number of at least 0")
         if not self.weights:
             raise UsageError(f"objective has no term; expected at least one of {', '.join(TERMS)}")
 
