@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from envs.vm_rescheduling.dynamics import step
+from envs.vm_rescheduling.execution import start
 from envs.vm_rescheduling.snapshots import DATA_VARIABLE, FOLDER, SNAPSHOTS, load_snapshot
 from envs.vm_rescheduling.types import Machines, VirtualMachines, VmInstance
 
@@ -91,3 +93,23 @@ def snapshot_fixture():
     if DATA_VARIABLE not in os.environ or not all((folder / file.name).is_file() for file in SNAPSHOTS.values()):
         pytest.skip(f"{DATA_VARIABLE} names no folder with {FOLDER}")
     return load_snapshot
+
+
+def walk(instance, rng, moves):
+    """Carries out up to ``moves`` random legal migrations; returns the state and the moves."""
+    state, done = start(instance), []
+    vms = state.vm.shape[1]
+    active, refused = np.ones(1, np.bool_), np.empty(1, np.bool_)
+    while len(done) < moves and state.mask[0, :vms].any():
+        vm = int(rng.choice(np.flatnonzero(state.mask[0, :vms])))
+        step(state, np.array([vm]), active, refused)
+        numa = int(rng.choice(np.flatnonzero(state.mask[0, vms + 1 :])))
+        step(state, np.array([vms + 1 + numa]), active, refused)
+        done.append((vm, numa))
+    return state, done
+
+
+@pytest.fixture(scope="session", name="walk")
+def walk_fixture():
+    """Returns `walk`."""
+    return walk
