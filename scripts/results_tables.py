@@ -141,7 +141,7 @@ def find_benchmark(definition: ProblemDefinition, rows: Sequence[ResultRow], fil
             continue  # a benchmark whose files are not here
         if names <= {instance.name for instance in benchmark.instances}:
             return benchmark
-    raise UsageError(f"{file}: no benchmark of {definition.name} has all of its instances")
+    raise UsageError(f"{file}: no benchmark of {definition.name} whose files are here has all of its instances")
 
 
 if __name__ == "__main__":

@@ -368,6 +368,25 @@ def _machine_cost(
 
 
 @njit(cache=True, nogil=True)
+def gain_of_move(state: VmState, lane: int, v: int, place: int) -> float:
+    """Returns the gain of migrating a VM to a place; those of leaving and of coming add up except within a machine."""
+    episode, vm = state.episode[lane], state.vm[lane, v]
+    m = state.numa[lane, place].machine
+    if state.numa[lane, vm.host].machine != m:
+        apart: float = vm.leave + state.gain[lane, vm.type, place]
+        return apart
+    machine = state.machine[lane, m]
+    cost, fewest = episode.occupied_hosts * episode.scale_hosts, 1 << 40
+    for n in range(machine.first, machine.first + machine.numas):
+        sign = int(n == vm.host) - int(n == place)
+        free_cores = state.numa[lane, n].free_cores + sign * vm.cores
+        cost += _numa_cost(state, lane, free_cores, state.numa[lane, n].free_memory + sign * vm.memory)
+        fewest = min(fewest, free_cores)
+    flip: float = machine.cost - cost + episode.fr64 * episode.scale_cores * 64 * (fewest // LARGE_HALF)
+    return flip
+
+
+@njit(cache=True, nogil=True)
 def _refresh_machine(state: VmState, lane: int, m: int) -> None:
     """Computes anew what hangs on a machine: its cost, the gains of leaving it and of coming to it."""
     episode, machine = state.episode[lane], state.machine[lane, m]

@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from envs.core.problem import Floats, Rule
-from envs.vm_rescheduling.dynamics import TINY, fits
+from envs.vm_rescheduling.dynamics import TINY, fits, gain_of_move
 from envs.vm_rescheduling.state import VmState
 
 _LARGEST_OF_FILTER = 16
@@ -65,20 +65,33 @@ def _best_move(state: VmState, out: NDArray[np.float64]) -> None:
             _score_places(state, lane, out[lane], False)
             continue
         out[lane, vms] = -TINY
+        adds_up = episode.fr64 == 0 and episode.occupied_hosts == 0
         for v in range(episode.vms):
             if state.mask[lane, v]:
-                out[lane, v] = -state.vm[lane, v].leave - state.vm[lane, v].best
+                vm = state.vm[lane, v]
+                out[lane, v] = -(vm.leave + vm.best if adds_up else _gain_anywhere(state, lane, v))
+
+
+@njit(cache=True, nogil=True)
+def _gain_anywhere(state: VmState, lane: int, v: int) -> float:
+    """Returns the largest gain of a migration of a VM, flips within its machine included."""
+    best = -np.inf
+    for n in range(state.episode[lane].numas):
+        if fits(state, lane, v, n):
+            best = max(best, gain_of_move(state, lane, v, n))
+    return best
 
 
 @njit(cache=True, nogil=True)
 def _score_places(state: VmState, lane: int, out: NDArray[np.float64], elsewhere: bool) -> None:
-    vms, vm = state.vm.shape[1], state.vm[lane, state.episode[lane].chosen]
+    episode = state.episode[lane]
+    vms, vm = state.vm.shape[1], state.vm[lane, episode.chosen]
     own = state.numa[lane, vm.host].machine
-    for n in range(state.episode[lane].numas):
+    for n in range(episode.numas):
         if state.mask[lane, vms + 1 + n]:
             out[vms + 1 + n] = -state.gain[lane, vm.type, n]
-            if elsewhere and state.numa[lane, n].machine == own:
-                out[vms + 1 + n] += 1e6
+            if state.numa[lane, n].machine == own:
+                out[vms + 1 + n] = 1e6 if elsewhere else vm.leave - gain_of_move(state, lane, episode.chosen, n)
 
 
 def _filter_and_score_priority(state: VmState) -> Floats:
