@@ -8,7 +8,7 @@ Everything comes from the checkpoint's config.json and from the rows of ``result
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,9 @@ def model_card(checkpoint: Checkpoint, results: Path) -> str:
 
 # {training["name"]}
 
-A dispatcher for `{checkpoint.problem}`, to be run with {_inline(checkpoint.options)}. Licence: MIT, like the project.
+A dispatcher for `{checkpoint.problem}`{_run_with(checkpoint.options)}. Licence: MIT, like the project.
 
-- **Data**: drawn by the environment while training, as the options below say; no file and no seed of a benchmark.
+- **Data**: drawn by the environment while training, as the options below say; no instance of a benchmark.
 - **Budget**: the best policy by validation after {training["decisions_trained"]:,} of {training["ppo"]["decisions"]:,}
   decisions, seed {training["ppo"]["seed"]}; one run.
 - **Validation**: {validation["instances"]} drawn instances, {_inline(validation["options"])}, seed
@@ -111,6 +111,10 @@ def _line(summary: MethodSummary, groups: list[str]) -> list[str]:
         f"{summary.mean.estimate:.2f}",
         f"{summary.seconds:.3g}",
     ]
+
+
+def _run_with(options: Mapping[str, Any]) -> str:
+    return f", to be run with {_inline(options)}" if options else ""
 
 
 def _inline(options: dict[str, Any]) -> str:

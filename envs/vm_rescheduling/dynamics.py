@@ -71,10 +71,20 @@ def step(state: VmState, actions: NDArray[np.int64], active: NDArray[np.bool_], 
 
 @njit(cache=True, nogil=True)
 def finished(state: VmState, out: NDArray[np.bool_]) -> None:
-    """Writes the flags of lanes that stopped or are at the limit."""
+    """Writes the flags of lanes that stopped, are at the limit or have come to their goal."""
     for lane in range(len(out)):
-        episode = state.episode[lane]
-        out[lane] = episode.stopped == 1 or episode.migrations >= episode.limit
+        out[lane] = _over(state, lane)
+
+
+@njit(cache=True, nogil=True)
+def _over(state: VmState, lane: int) -> bool:
+    episode = state.episode[lane]
+    if episode.stopped == 1 or episode.migrations >= episode.limit:
+        return True
+    if episode.goal < 0 or episode.migrations == 0:
+        return False
+    reached: bool = weighted_sum(state, lane) - episode.goal <= TINY
+    return reached
 
 
 @njit(cache=True, nogil=True)
@@ -430,7 +440,7 @@ def _write_mask(state: VmState, lane: int) -> None:
     episode, mask = state.episode[lane], state.mask[lane]
     vms = state.vm.shape[1]
     mask[:] = False
-    if episode.stopped == 1 or episode.migrations >= episode.limit:
+    if _over(state, lane):
         return
     if episode.chosen < 0:
         mask[vms] = True

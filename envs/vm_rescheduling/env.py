@@ -224,7 +224,7 @@ class VmRescheduling(Problem[VmState, VmInstance, Plan]):
         return state.mask
 
     def finished(self, state: VmState) -> NDArray[np.bool_]:
-        """Returns the flags of lanes that stopped or are at the limit."""
+        """Returns the flags of lanes that stopped, are at the limit or have come to their goal."""
         out = np.empty(len(state.generator), np.bool_)
         dynamics.finished(state, out)
         return out
