@@ -214,8 +214,11 @@ def test_a_goal_makes_migrations_the_objective(build):
     reached = build(PAIR, vms, objective=Objective({"fr16": 1.0}, goal=44 / 156), migration_limit=7)
     state = start(reached)
     assert objective(state) == 0
+    assert not is_finished(state)  # a goal that holds at the start is left to the first decision
     assert migrate(state, 1, 3)
     assert objective(state) == 1
+    assert is_finished(state)
+    assert not state.mask.any()
 
 
 def rebuilt(instance, hosts):
