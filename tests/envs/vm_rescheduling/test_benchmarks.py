@@ -16,7 +16,7 @@ from envs.vm_rescheduling.verify import verify
 
 SIZES = {
     "synthetic": 20, "medium_h_mnl50": 5, "medium_m_mnl100": 5, "large": 5, "ordering": 25, "affinity": 15, "churn": 24,
-    "goal": 15, "objectives": 4,
+    "goal": 15, "objectives": 4, "validation": 5,
 }  # fmt: skip
 INITIAL = {"h": (0.593, 0.542, 0.5309, 0.534, 0.5565), "m": (0.3935, 0.4029)}
 """Measured fragment rates of the first test seeds before any migration."""
