@@ -13,10 +13,12 @@ from envs.core.problem import (
 from envs.core.registry import make_env, make_vector_env, problem, problems
 from envs.core.single import GraphEnv
 from envs.core.spec import EdgeType, Feature, GraphSpec, NodeType, Observation
+from envs.core.trade_off import Criterion, TradeOff
 from envs.core.vector import GraphVectorEnv, Snapshot
 
 __all__ = [
     "Benchmark",
+    "Criterion",
     "EdgeType",
     "Feature",
     "GraphEnv",
@@ -32,6 +34,7 @@ __all__ = [
     "Snapshot",
     "Solver",
     "SolverResult",
+    "TradeOff",
     "UsageError",
     "make_env",
     "make_vector_env",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from envs.core.errors import UsageError
 from envs.core.settings import build_settings
 from envs.core.spec import ACTION_MASK, GraphSpec, Observation
+from envs.core.trade_off import Criterion, TradeOff
 
 StateT = TypeVar("StateT", bound=NamedTuple)
 InstanceT = TypeVar("InstanceT", bound="Instance")
@@ -49,11 +50,15 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
         spec: What an observation holds.
         illegal_action_penalty: What a refused action costs.
         improves: Whether the solution is whole from the beginning, and decisions improve it.
+        criteria: The costs of a problem with several objectives, empty for one with a single one. Then the objective
+            (and the potential) is the sum over the criteria of weight, scale and cost, with the weights of the
+            instance's preference.
     """
 
     spec: GraphSpec
     illegal_action_penalty: float
     improves: ClassVar[bool] = False
+    criteria: tuple[Criterion, ...] = ()
 
     @abstractmethod
     def allocate(self, lanes: int) -> StateT:
@@ -129,6 +134,14 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
     def potential(self, state: StateT) -> Floats:
         """Returns the ``(lanes,)`` values whose decrease is rewarded: the objective, or what stands in for it."""
         return self.objective(state)
+
+    def costs(self, state: StateT) -> Floats:
+        """Returns the ``(lanes, criteria)`` costs that the objective is made of, in the criteria's units."""
+        return np.empty((len(self.finished(state)), 0))
+
+    def preferences(self, state: StateT) -> Floats:
+        """Returns the ``(lanes, criteria)`` weights that the lanes' instances carry."""
+        return np.empty((len(self.finished(state)), 0))
 
     def clock(self, state: StateT) -> Floats | None:
         """Returns the ``(lanes,)`` simulated times; None for a problem in which no time passes."""
@@ -274,6 +287,7 @@ class ProblemDefinition:
         shown_metrics: Names of those that belong beside the objective in tables.
         stochastic: Whether the environment draws at random while it runs an instance, so that another seed gives
             another objective for the same decisions.
+        trade_off: How several objectives are judged; None for a problem with a single one.
     """
 
     name: str
@@ -296,6 +310,7 @@ class ProblemDefinition:
     metrics: Callable[[Any, Any], Mapping[str, float]] | None = None
     shown_metrics: tuple[str, ...] = ()
     stochastic: Callable[[Any], bool] = deterministic
+    trade_off: TradeOff | None = None
 
     def configure(self, options: Mapping[str, Any]) -> Any:
         """Builds the config dataclass from plain options.
@@ -313,6 +328,12 @@ class ProblemDefinition:
             raise
         except (TypeError, ValueError) as error:
             raise UsageError(f"the options of {self.env_id} cannot be used: {error}") from error
+
+    @property
+    def vector_env_id(self) -> str:
+        """Gymnasium identifier of the environment with a vector of rewards, for a problem with several objectives."""
+        namespace, _, name = self.env_id.rpartition("/")
+        return f"{namespace}/mo-{name}"
 
     def bind(self, options: Mapping[str, Any]) -> Problem[Any, Any, Any]:
         """Builds the protocol binding from plain options."""

@@ -13,6 +13,7 @@ import gymnasium
 
 from envs.core.errors import UsageError
 from envs.core.problem import ProblemDefinition
+from envs.core.several import VectorRewardEnv, VectorRewardVectorEnv
 from envs.core.single import GraphEnv
 from envs.core.vector import GraphVectorEnv
 
@@ -58,16 +59,37 @@ def make_vector_env(problem_name: str, num_envs: int = 1, *, options: Any = None
     return GraphVectorEnv(problem(problem_name).bind({**(options or {}), **arguments}), num_envs, **shell)
 
 
+def make_vector_reward_env(
+    problem_name: str, *, strict: bool = False, render_mode: str | None = None, **options: Any
+) -> VectorRewardEnv:
+    """Makes the single environment of a problem that rewards every objective on its own."""
+    return VectorRewardEnv(problem(problem_name).bind(options), strict=strict, render_mode=render_mode)
+
+
+def make_vector_reward_vector_env(
+    problem_name: str, num_envs: int = 1, *, options: Any = None, **arguments: Any
+) -> VectorRewardVectorEnv:
+    """Makes the native vector environment that rewards every objective on its own; see `make_vector_env`."""
+    shell = {key: arguments.pop(key) for key in _SHELL_ARGUMENTS if key in arguments}
+    return VectorRewardVectorEnv(problem(problem_name).bind({**(options or {}), **arguments}), num_envs, **shell)
+
+
 _SHELL_ARGUMENTS = ("strict", "copy", "skip_forced", "autoreset_mode", "max_episode_steps", "render_mode")
 
 
 def register_all() -> None:
-    """Registers every problem with Gymnasium, once."""
+    """Registers every problem with Gymnasium, once; one with several objectives also with a vector of rewards."""
     for definition in problems().values():
-        if definition.env_id not in gymnasium.registry:
-            gymnasium.register(
-                id=definition.env_id,
-                entry_point="envs.core.registry:make_env",
-                vector_entry_point="envs.core.registry:make_vector_env",
-                kwargs={"problem_name": definition.name},
-            )
+        _register(definition.env_id, definition, "env")
+        if definition.trade_off:
+            _register(definition.vector_env_id, definition, "vector_reward_env")
+
+
+def _register(env_id: str, definition: ProblemDefinition, kind: str) -> None:
+    if env_id not in gymnasium.registry:
+        gymnasium.register(
+            id=env_id,
+            entry_point=f"envs.core.registry:make_{kind}",
+            vector_entry_point=f"envs.core.registry:make_{kind.removesuffix('env')}vector_env",
+            kwargs={"problem_name": definition.name},
+        )

@@ -89,4 +89,5 @@ def _only_lane(observation: Observation) -> Observation:
 
 
 def _only_lane_info(info: dict[str, Any]) -> dict[str, Any]:
-    return {key: array[0].item() for key, array in info.items() if not key.startswith("_")}
+    first = {key: array[0] for key, array in info.items() if not key.startswith("_")}
+    return {key: value.copy() if value.ndim else value.item() for key, value in first.items()}

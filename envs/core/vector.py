@@ -30,7 +30,8 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
     """Runs ``num_envs`` episodes of a problem side by side.
 
     ``info`` holds, for every lane: ``objective`` (bound on the final objective, the objective itself at the end),
-    ``reward_unit``, ``invalid_action`` (the action was masked and nothing happened) and, where time passes, ``clock``.
+    ``reward_unit``, ``invalid_action`` (the action was masked and nothing happened), where time passes ``clock``, and
+    where there are several objectives ``objectives``, the ``(lanes, criteria)`` costs so far.
     With `AutoresetMode.SAME_STEP` a finished lane starts its next episode in the same step, and ``final_obs`` and
     ``final_info`` hold what the finished episode looked like.
 
@@ -280,6 +281,8 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         clock = self.problem.clock(self.state)
         if clock is not None:
             info |= {"clock": clock, "_clock": everywhere}
+        if self.problem.criteria:
+            info |= {"objectives": self.problem.costs(self.state), "_objectives": everywhere}
         return info
 
     def _refuse_illegal(self, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> None:
