@@ -1,0 +1,94 @@
+"""The dispatching rules of edge offloading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from envs.core.problem import Floats, Rule
+from envs.offload.dynamics import weigh
+from envs.offload.state import OffloadState
+
+TIE_BREAK = 1e-6
+"""Weight of the delay among choices of equal weighted cost; without it, energy alone leaves all edge servers equal."""
+
+
+def greedy(state: OffloadState) -> Floats:
+    """Weighted cost that the task would add, to itself and to the others; ties go to the smaller delay."""
+    out = np.empty(state.hertz.shape)
+    _greedy(state, out)
+    return out
+
+
+def all_cloud(state: OffloadState) -> Floats:
+    """The cloud first."""
+    return np.broadcast_to(np.arange(state.hertz.shape[1], dtype=float), state.hertz.shape).copy()
+
+
+def join_shortest_queue(state: OffloadState) -> Floats:
+    """Tasks on the server, this one included, over its frequency."""
+    tasks = state.running_count + state.uploading_count + 1
+    return _per_hertz(state, tasks.astype(np.float64))
+
+
+def least_work(state: OffloadState) -> Floats:
+    """Time in which the server would have finished everything, this task included."""
+    out = np.empty(state.hertz.shape)
+    _work(state, out)
+    return _per_hertz(state, out)
+
+
+def least_energy(state: OffloadState) -> Floats:
+    """Energy of the task; ties go to the smaller delay."""
+    return np.asarray(state.extra[:, :, 1] * (1.0 + 1e-9) + TIE_BREAK * 1e-6 * state.extra[:, :, 0])
+
+
+def shortest_own_delay(state: OffloadState) -> Floats:
+    """The task's own delay: what it would choose for itself."""
+    return state.own_delay.copy()
+
+
+def _per_hertz(state: OffloadState, amount: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(amount / state.hertz)
+
+
+@njit(cache=True, nogil=True)
+def _greedy(state: OffloadState, out: NDArray[np.float64]) -> None:
+    for lane in range(out.shape[0]):
+        for s in range(out.shape[1]):
+            delay = state.system[lane].scale_delay * state.extra[lane, s, 0]
+            out[lane, s] = weigh(state, lane, state.extra[lane, s]) + TIE_BREAK * delay
+
+
+@njit(cache=True, nogil=True)
+def _work(state: OffloadState, out: NDArray[np.float64]) -> None:
+    """Bits left on every server, with the task."""
+    for lane in range(out.shape[0]):
+        task = min(state.next_task[lane], state.bits.shape[1] - 1)
+        for s in range(state.size[lane, 0]):
+            bits = state.bits[lane, task]
+            for i in range(state.running_count[lane, s]):
+                bits += state.mark[lane, state.running[lane, s, i]] - state.progress[lane, s]
+            for i in range(state.uploading_count[lane, s]):
+                bits += state.bits[lane, state.uploading[lane, s, i]]
+            out[lane, s] = bits
+
+
+_PUBLISHED = "Yang et al., arXiv 2509.10474"
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "greedy": Rule("greedy", greedy, "one step of the reward of " + _PUBLISHED),
+        "all_cloud": Rule("all_cloud", all_cloud, "trivial"),
+        "join_shortest_queue": Rule("join_shortest_queue", join_shortest_queue, "Winston, J. Appl. Prob. 14, 1977"),
+        "least_work": Rule("least_work", least_work, "Harchol-Balter, Crovella and Murta, JPDC 59, 1999"),
+        "least_energy": Rule("least_energy", least_energy, "trivial"),
+        "shortest_own_delay": Rule("shortest_own_delay", shortest_own_delay, "selfish routing"),
+    }
+)
+"""Rules by name."""
