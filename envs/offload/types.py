@@ -201,7 +201,7 @@ class OffloadInstance:
     @property
     def dispatch_seconds(self) -> Floats:
         """``(N,)`` times of the dispatches."""
-        return self.dispatch * self.system.step_seconds
+        return np.asarray(self.dispatch * self.system.step_seconds, np.float64)
 
     def __eq__(self, other: object) -> bool:
         """Compares the data; the name is a label only."""
@@ -247,8 +247,9 @@ class EventLog:
 def task_deadlines(system: System, bits: Floats) -> Floats:
     """Returns the deadlines, in seconds from dispatch, of tasks of so many bits."""
     if system.deadline_factor == 0.0:
-        return np.full(len(bits), np.inf)
-    hertz = float(np.mean(system.edge_hertz)) if system.edge_hertz else system.cloud_hertz
+        return np.full(len(bits), np.inf, np.float64)
+    edges = system.edge_hertz
+    hertz = sum(edges) / len(edges) if edges else system.cloud_hertz
     deadlines: Floats = bits * (system.deadline_factor * system.cycles_per_bit / hertz)
     return deadlines
 
