@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 import numpy as np
 
 from envs.core.problem import ProblemDefinition
@@ -16,6 +14,7 @@ from envs.offload.metrics import measures
 from envs.offload.preferences import spread
 from envs.offload.references import reference_point
 from envs.offload.rules import RULES
+from envs.offload.solvers import SOLVERS
 from envs.offload.types import EventLog, OffloadInstance, System, criteria_of, prefer, preference_of
 from envs.offload.verify import costs, verify
 
@@ -39,7 +38,7 @@ PROBLEM = ProblemDefinition(
     solution_to_json=log_json,
     solution_to_rows=log_rows,
     rules=RULES,
-    solvers=MappingProxyType({}),
+    solvers=SOLVERS,
     benchmarks=BENCHMARKS,
     variants=(
         {"edges_low": 1, "edges_high": 3, "horizon": 12, "preference_low": 0.5, "preference_high": 0.9},

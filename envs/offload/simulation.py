@@ -116,7 +116,7 @@ def rollout_values(
 
 
 @njit(cache=True, nogil=True)
-def plan_cost(handle: Handle[OffloadState], lanes: int, plan: NDArray[np.int64]) -> NDArray[np.float64]:
+def plan_costs(handle: Handle[OffloadState], lanes: int, plan: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean costs over the first lanes, if the task of each step goes where ``plan`` says for the step."""
     state = handle.arrays
     total = np.zeros(state.cost.shape[1])
