@@ -15,7 +15,7 @@ def _share(name: str) -> Feature:
 
 
 DEVICE_STATIC = (
-    Feature("log_signal_to_noise_ratio", "10"),
+    Feature("log_signal_to_noise_ratio", "decade"),
     _share("rank_of_channel_gain"),
     Feature("weight", "mean weight", 0.0),
     _share("share_of_local_rates"),
