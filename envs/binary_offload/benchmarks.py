@@ -17,7 +17,7 @@ from envs.binary_offload.env import BITS
 from envs.binary_offload.solvers import highest_rate
 from envs.core.problem import Benchmark, Reference
 
-SUBSET = 1000
+SUBSET = 500
 """Draws of the benchmarks that take an evenly spread part of the test split."""
 
 SOURCE = "this project: enumeration"
@@ -25,7 +25,7 @@ SOURCE = "this project: enumeration"
 
 @cache
 def droo() -> Benchmark:
-    """A thousand draws with ten devices, spread evenly over the published test split."""
+    """Five hundred draws with ten devices, spread evenly over the published test split."""
     return _benchmark("droo", 10, _spread(test_split(10)))
 
 
@@ -37,7 +37,7 @@ def droo_test() -> Benchmark:
 
 @cache
 def droo_5() -> Benchmark:
-    """A thousand draws with five devices, spread evenly over the last fifth."""
+    """Five hundred draws with five devices, spread evenly over the last fifth."""
     return _benchmark("droo_5", 5, _spread(test_split(5)))
 
 
