@@ -13,12 +13,16 @@ from envs.core.problem import Floats, Rule
 from envs.offload.dynamics import weigh
 from envs.offload.state import OffloadState
 
-TIE_BREAK = 1e-6
-"""Weight of the delay among choices of equal weighted cost; without it, energy alone leaves all edge servers equal."""
+TIE = 1.02
+"""Where the delay has no weight, choices of up to this multiple of the least cost are equal; the delay decides.
+
+Energy alone would send every user's tasks to the edge server of the user's best channel, for its upload there costs a
+per cent less, and pile them up there.
+"""
 
 
 def greedy(state: OffloadState) -> Floats:
-    """Weighted cost that the task would add, to itself and to the others; ties go to the smaller delay."""
+    """Weighted cost that the task would add, to itself and to the others."""
     out = np.empty(state.hertz.shape)
     _greedy(state, out)
     return out
@@ -43,8 +47,11 @@ def least_work(state: OffloadState) -> Floats:
 
 
 def least_energy(state: OffloadState) -> Floats:
-    """Energy of the task; ties go to the smaller delay."""
-    return np.asarray(state.extra[:, :, 1] * (1.0 + 1e-9) + TIE_BREAK * 1e-6 * state.extra[:, :, 0])
+    """Energy of the task; of near-equals the one of least delay."""
+    energy, delay = state.extra[:, :, 1], state.extra[:, :, 0]
+    known = np.arange(state.hertz.shape[1]) < state.size[:, :1]
+    least = np.where(known, energy, np.inf).min(axis=1, keepdims=True)
+    return np.asarray(np.where(energy <= TIE * least, least * delay / (1.0 + delay), energy), np.float64)
 
 
 def shortest_own_delay(state: OffloadState) -> Floats:
@@ -60,9 +67,27 @@ def _per_hertz(state: OffloadState, amount: Floats) -> Floats:
 @njit(cache=True, nogil=True)
 def _greedy(state: OffloadState, out: NDArray[np.float64]) -> None:
     for lane in range(out.shape[0]):
-        for s in range(out.shape[1]):
-            delay = state.system[lane].scale_delay * state.extra[lane, s, 0]
-            out[lane, s] = weigh(state, lane, state.extra[lane, s]) + TIE_BREAK * delay
+        least = np.inf
+        for s in range(state.size[lane, 0]):
+            out[lane, s] = weigh(state, lane, state.extra[lane, s])
+            least = min(least, out[lane, s])
+        chosen = greedy_server(state, lane)
+        out[lane, chosen] = least * (1.0 - 1e-9)
+
+
+@njit(cache=True, nogil=True)
+def greedy_server(state: OffloadState, lane: int) -> int:
+    """The server of least weighted cost; see `TIE`."""
+    tie = TIE if state.weights[lane, 0] == 0.0 else 1.0
+    least = np.inf
+    for s in range(state.size[lane, 0]):
+        least = min(least, weigh(state, lane, state.extra[lane, s]))
+    best, soonest = 0, np.inf
+    for s in range(state.size[lane, 0]):
+        near = weigh(state, lane, state.extra[lane, s]) <= tie * least
+        if near and state.extra[lane, s, 0] < soonest:
+            best, soonest = s, state.extra[lane, s, 0]
+    return best
 
 
 @njit(cache=True, nogil=True)

@@ -11,7 +11,7 @@ from envs.core.random import next_integer, next_uniform
 from envs.offload.channel import draw_rates
 from envs.offload.draws import draw_arrivals
 from envs.offload.dynamics import begin_lane, dispatch, weigh
-from envs.offload.rules import TIE_BREAK
+from envs.offload.rules import greedy_server
 from envs.offload.state import OffloadState
 
 
@@ -40,18 +40,6 @@ def random_server(state: OffloadState, lane: int, cloud_probability: float) -> i
     if servers == 1 or next_uniform(state.generator, lane) < cloud_probability:
         return 0
     return next_integer(state.generator, lane, 1, servers - 1)
-
-
-@njit(cache=True, nogil=True)
-def greedy_server(state: OffloadState, lane: int) -> int:
-    """The server of least weighted cost, as the rule ``greedy`` chooses it."""
-    best, least = 0, np.inf
-    for s in range(state.size[lane, 0]):
-        delay = state.system[lane].scale_delay * state.extra[lane, s, 0]
-        cost = weigh(state, lane, state.extra[lane, s]) + TIE_BREAK * delay
-        if cost < least:
-            best, least = s, cost
-    return best
 
 
 @njit(cache=True, nogil=True)
