@@ -49,7 +49,7 @@ def test_energy_alone_breaks_its_ties_by_delay(servers):
 def test_spread_covers_the_useful_part():
     weights = np.array(spread(101))
     np.testing.assert_allclose(weights.sum(axis=1), 1.0)
-    assert weights[0].tolist() == pytest.approx([0.85, 0.15])
+    assert weights[0].tolist() == pytest.approx([0.7, 0.3])
     assert weights[-1].tolist() == [1.0, 0.0]
     assert np.all(np.diff(weights[:, 0]) > 0)
     assert [place_of(tuple(w)) for w in weights] == pytest.approx(np.linspace(0, 1, 101).tolist())
@@ -90,7 +90,7 @@ def test_evolved_plans_follow_the_preference(servers):
     pytest.importorskip("pymoo", reason="pymoo is an optional dependency")
     solver = servers.definition.solvers["nsga2"](population=20, generations=15, episodes=4)
     found = []
-    for weights in ((0.85, 0.15), (1.0, 0.0)):
+    for weights in ((0.7, 0.3), (1.0, 0.0)):
         sample = [prefer(instance, weights) for instance in episodes(SMALL, 60, 10, "small")]
         found.append(np.mean([costs(i, solver(i).solution) for i in sample], axis=0))
     assert found[0][1] < found[1][1]  # the energy-minded plans spend less
