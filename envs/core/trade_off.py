@@ -42,6 +42,7 @@ class TradeOff:
         spread: That many preferences, spread evenly over the part of the simplex on which the best solutions differ.
         reference_point: Costs, in the criteria's units, that hypervolumes of the instance's system are taken against.
         gamma: Discount a decision that points of a front are judged under; 1 for plain sums.
+        volume_unit: What hypervolumes are counted in, in the product of the criteria's units.
     """
 
     criteria: Callable[[Any], tuple[Criterion, ...]]
@@ -51,6 +52,7 @@ class TradeOff:
     spread: Callable[[int], tuple[Weights, ...]]
     reference_point: Callable[[Any], tuple[float, ...]]
     gamma: float = 1.0
+    volume_unit: float = 1.0
 
 
 def check_weights(where: str, weights: Sequence[float], count: int) -> Weights:

@@ -76,6 +76,7 @@ PROBLEM = ProblemDefinition(
             "deadline_factor": 2.0,
             "tardiness_scale": 0.05,
             "preference_bend": 1.0,
+            "reward": "excess",
             "histogram_bins": 8,
             "histogram_megabits": 4.0,
             "max_servers": 6,
@@ -120,5 +121,6 @@ PROBLEM = ProblemDefinition(
         prefer=prefer,
         spread=spread,
         reference_point=reference_point,
+        volume_unit=100.0,
     ),
 )

@@ -35,6 +35,7 @@ def begin_lane(state: OffloadState, lane: int) -> None:
     state.running_count[lane, :] = 0
     state.uploading_count[lane, :] = 0
     state.cost[lane, :] = 0.0
+    state.floor[lane] = 0.0
     state.server[lane, :] = -1
     state.uploaded[lane, :] = -1.0
     state.completed[lane, :] = -1.0
@@ -73,6 +74,7 @@ def dispatch(state: OffloadState, lane: int, server: int) -> None:
     task = state.next_task[lane]
     for k in range(state.cost.shape[1]):
         state.cost[lane, k] += state.extra[lane, server, k]
+    state.floor[lane] += state.least[lane]
     state.server[lane, task] = server
     ready = state.clock[lane] + state.bits[lane, task] / state.rate[lane, state.user[lane, task], server]
     state.uploaded[lane, task] = ready
@@ -95,16 +97,21 @@ def ask(state: OffloadState, lane: int) -> None:
     system = state.system[lane]
     bits = state.bits[lane, task]
     timed = system.deadline_factor > 0.0
+    soonest, thriftiest = NEVER, NEVER
     for s in range(state.size[lane, 0]):
         upload = bits / state.rate[lane, state.user[lane, task], s]
         hertz = state.hertz[lane, s]
         compute = system.energy_coefficient * system.cycles_per_bit * hertz * hertz * bits
         state.extra[lane, s, 1] = system.upload_watts * upload + compute
+        thriftiest = min(thriftiest, state.extra[lane, s, 1])
+        soonest = min(soonest, upload + bits * system.cycles_per_bit / hertz)
         if timed or state.uploading_count[lane, s] > 0:
             _simulate_both(state, lane, s, task, upload)
         else:
             _extra_delay(state, lane, s, bits, upload)
             state.extra[lane, s, 2] = 0.0
+    delay = state.weights[lane, 0] * system.scale_delay * soonest
+    state.least[lane] = delay + state.weights[lane, 1] * system.scale_energy * thriftiest
 
 
 @kernel

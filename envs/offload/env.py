@@ -22,6 +22,8 @@ from envs.offload.preferences import BEND, HIGH, LOW
 from envs.offload.state import Capacity, OffloadState, allocate, state_handle
 from envs.offload.types import EventLog, OffloadInstance, System
 
+REWARDS = ("cost", "excess")
+
 
 @dataclass(frozen=True)
 class OffloadConfig:
@@ -64,6 +66,8 @@ class OffloadConfig:
         max_tasks: Capacity for tasks.
         max_users: Capacity for users.
         instances: Instances to draw from, uniformly, instead of random ones.
+        reward: "cost" (the rise of the weighted cost) or "excess" (without what the task costs at the least, alone on
+            the fastest way and with the least energy, which no decision changes but which makes rewards noisy).
         illegal_action_penalty: Taken from the reward when an action is refused.
     """
 
@@ -102,11 +106,14 @@ class OffloadConfig:
     max_tasks: int | None = None
     max_users: int | None = None
     instances: tuple[OffloadInstance, ...] = ()
+    reward: str = "cost"
     illegal_action_penalty: float = 0.1
 
     def __post_init__(self) -> None:
         """Checks every option; sequences become tuples."""
         object.__setattr__(self, "instances", tuple(self.instances))
+        if self.reward not in REWARDS:
+            raise UsageError(f"reward is {self.reward!r}; expected one of {', '.join(REWARDS)}")
         for name in ("edges", "cloud_ghz", "edge_ghz"):
             low, high = (getattr(self, f"{name}_{end}") for end in ("low", "high"))
             if not (low >= 0 if name == "edges" else low > 0.0) or high < low:
@@ -249,6 +256,11 @@ class Offload(Problem[OffloadState, OffloadInstance, EventLog]):
         result = np.empty(len(state.next_task))
         dynamics.weighted(self._states(state), result)
         return result
+
+    def potential(self, state: OffloadState) -> Floats:
+        """Returns what is rewarded to keep small, see the option ``reward``."""
+        whole = self.objective(state)
+        return whole - state.floor if self.config.reward == "excess" else whole
 
     def costs(self, state: OffloadState) -> Floats:
         """Returns delay in seconds, energy in joules and, with deadlines, tardiness in seconds, of every lane."""

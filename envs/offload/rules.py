@@ -23,7 +23,7 @@ per cent less, and pile them up there.
 
 def greedy(state: OffloadState) -> Floats:
     """Weighted cost that the task would add, to itself and to the others."""
-    out = np.empty(state.hertz.shape)
+    out = np.zeros(state.hertz.shape)
     _greedy(state, out)
     return out
 
@@ -41,7 +41,7 @@ def join_shortest_queue(state: OffloadState) -> Floats:
 
 def least_work(state: OffloadState) -> Floats:
     """Time in which the server would have finished everything, this task included."""
-    out = np.empty(state.hertz.shape)
+    out = np.zeros(state.hertz.shape)
     _work(state, out)
     return _per_hertz(state, out)
 

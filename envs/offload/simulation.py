@@ -69,6 +69,8 @@ def copy_lane(source: OffloadState, lane: int, target: OffloadState, to: int) ->
     target.cost[to] = source.cost[lane]
     target.extra[to] = source.extra[lane]
     target.own_delay[to] = source.own_delay[lane]
+    target.least[to] = source.least[lane]
+    target.floor[to] = source.floor[lane]
 
 
 @njit(cache=True, nogil=True)

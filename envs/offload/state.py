@@ -72,6 +72,8 @@ class OffloadState(NamedTuple):
             are not complete as if no other task came.
         extra: ``(L, S, D)`` what each cost would rise by, if the next task went to the server.
         own_delay: ``(L, S)`` the next task's own delay there, if no other task came.
+        least: ``(L,)`` weighted cost that the next task has at the least: alone, on the fastest way, with least energy.
+        floor: ``(L,)`` those of all dispatched tasks, summed.
         scratch: ``(L, N)`` room for the simulation of a server.
         scratch_task: ``(L, N)`` the same, for tasks.
     """
@@ -102,6 +104,8 @@ class OffloadState(NamedTuple):
     cost: NDArray[np.float64]
     extra: NDArray[np.float64]
     own_delay: NDArray[np.float64]
+    least: NDArray[np.float64]
+    floor: NDArray[np.float64]
     scratch: NDArray[np.float64]
     scratch_task: NDArray[np.int64]
 
@@ -137,7 +141,7 @@ def allocate(lanes: int, capacity: Capacity) -> OffloadState:
         "extra": (servers, 3),
         "own_delay": (servers,),
     }
-    for name in ("generator", "label", "system", "next_task", "clock"):
+    for name in ("generator", "label", "system", "next_task", "clock", "least", "floor"):
         shapes[name] = ()
     kinds: dict[str, Any] = {"generator": np.uint64, "system": SYSTEM}
     for name in _WHOLE:

@@ -135,3 +135,14 @@ def test_the_preference_weighs_the_same_costs(servers):
         env, log = servers.follow(weighed, choices)
         delay, energy = costs(weighed, log)
         assert env.problem.objective(env.state)[0] == pytest.approx(time * 0.01 * delay + (1 - time) * 50 * energy)
+
+
+def test_the_excess_reward_leaves_out_what_no_decision_changes(servers):
+    instance = episode(System(horizon=20), 3, "drawn", (0.6, 0.4))
+    hertz, rates = instance.system.hertz, instance.bits_per_second[instance.user]
+    alone = instance.bits[:, None] / rates + 1000 * instance.bits[:, None] / hertz
+    energy = 0.01 * instance.bits[:, None] / rates + 5e-31 * 1000 * hertz**2 * instance.bits[:, None]
+    floor = 0.6 * 0.01 * alone.min(axis=1).sum() + 0.4 * 50 * energy.min(axis=1).sum()
+    env = servers.lanes([instance], reward="excess")
+    total = sum(env.step(np.array([task % 7]))[1][0] for task in range(len(instance.bits)))
+    assert -total == pytest.approx(env.problem.objective(env.state)[0] - floor, rel=1e-9)
