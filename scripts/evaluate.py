@@ -52,13 +52,13 @@ def run(settings: Mapping[str, Any]) -> None:
     benchmark = load_benchmark(definition, settings["benchmark"], settings["instances"])
     names = [instance.name for instance in benchmark.instances]
     methods = build_methods(
-        definition, _entries("methods", settings["methods"]), settings["options"], _whole("lanes", settings["lanes"])
+        definition, entries("methods", settings["methods"]), settings["options"], whole("lanes", settings["lanes"])
     )
-    seeds = [_whole("seeds", seed) for seed in _entries("seeds", settings["seeds"])]
+    seeds = [whole("seeds", seed) for seed in entries("seeds", settings["seeds"])]
     store = ResultStore(settings["output"], resume=bool(settings["resume"]))
     earlier = read_csv(settings["csv"]) if settings["csv"] and Path(settings["csv"]).exists() else []
     report = _report_settings(settings, methods, store)
-    drawn = [str(name) for name in _entries("charts", settings["charts"] or names[:1])]
+    drawn = [str(name) for name in entries("charts", settings["charts"] or names[:1])]
     for name in drawn:
         if name not in names:
             raise UsageError(f"charts names {name!r}, which is not among the instances {', '.join(names)}")
@@ -87,7 +87,7 @@ def load_benchmark(
     """
     name = str(choice["name"])
     if "files" in choice:
-        paths = [Path(str(path)) for path in _entries("benchmark.files", choice["files"])]
+        paths = [Path(str(path)) for path in entries("benchmark.files", choice["files"])]
         if not paths:
             raise UsageError("benchmark.files is empty; expected the paths of instance files")
         benchmark = Benchmark(name, tuple(definition.read_instance(path) for path in paths))
@@ -98,7 +98,7 @@ def load_benchmark(
         raise UsageError(f"benchmark.name is {name!r}; {definition.name} has {known}")
     for selection in (choice["instances"], instances):
         if selection is not None:
-            benchmark = benchmark.select([str(entry) for entry in _entries("instances", selection)])
+            benchmark = benchmark.select([str(entry) for entry in entries("instances", selection)])
     if not benchmark.instances:
         raise UsageError("instances is empty; expected at least one name")
     return benchmark
@@ -110,7 +110,7 @@ def _report_settings(settings: Mapping[str, Any], methods: Sequence[Method], sto
     if baseline is not None and baseline not in known:
         raise UsageError(f"baseline is {baseline!r}; expected one of the methods {', '.join(known)}")
     return ReportSettings(
-        baseline, _number("confidence", settings["confidence"]), _whole("resamples", settings["resamples"])
+        baseline, number("confidence", settings["confidence"]), whole("resamples", settings["resamples"])
     )
 
 
@@ -173,7 +173,12 @@ def _seed_table(definition: ProblemDefinition, summaries: Sequence[SeedSummary],
     return table
 
 
-def _entries(name: str, value: Any) -> list[Any]:
+def entries(name: str, value: Any) -> list[Any]:
+    """Returns a setting that may be a list or a single value as a list.
+
+    Raises:
+        UsageError: It is something else.
+    """
     if value is None or isinstance(value, str | int | float | dict):
         value = [value]
     if not isinstance(value, list) or any(entry is None for entry in value):
@@ -181,13 +186,23 @@ def _entries(name: str, value: Any) -> list[Any]:
     return value
 
 
-def _whole(name: str, value: Any) -> int:
+def whole(name: str, value: Any) -> int:
+    """Returns a setting that has to be a whole number.
+
+    Raises:
+        UsageError: It is something else.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise UsageError(f"{name} is {value!r}; expected a whole number")
     return value
 
 
-def _number(name: str, value: Any) -> float:
+def number(name: str, value: Any) -> float:
+    """Returns a setting that has to be a number.
+
+    Raises:
+        UsageError: It is something else.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"{name} is {value!r}; expected a number")
     return float(value)

@@ -7,7 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from agents.evaluation.front_runner import FrontSummary
+from agents.evaluation.fronts import non_dominated
 from agents.evaluation.summary import MethodSummary
+from envs.core import Criterion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,3 +85,28 @@ def _svg(figure: Figure, name: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     return re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
+
+
+def front_plot(summaries: Sequence[FrontSummary], criteria: Sequence[Criterion]) -> str:
+    """Mean costs of every method of one group by preference, the first two criteria; dominated points are pale."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 5.5), layout="constrained")
+    axes = figure.add_subplot()
+    for number, summary in enumerate(summaries):
+        points = summary.run.points[:, :2]
+        best = non_dominated(points)
+        colour = f"C{number % 10}"
+        chosen = points[best][np.argsort(points[best][:, 0])]
+        axes.plot(chosen[:, 0], chosen[:, 1], marker="o", markersize=3, color=colour, label=str(summary.run.key))
+        axes.scatter(points[~best][:, 0], points[~best][:, 1], s=10, color=colour, alpha=0.2, linewidths=0)
+    reference = summaries[0].reference_point
+    axes.set_xlabel(f"{criteria[0].name}, {criteria[0].unit}")
+    axes.set_ylabel(f"{criteria[1].name}, {criteria[1].unit}")
+    point = ", ".join(f"{value:g} {criterion.unit}" for value, criterion in zip(reference, criteria, strict=True))
+    axes.set_title(f"{summaries[0].run.group}; hypervolume against ({point})", fontsize=10)
+    axes.set_xlim(right=min(reference[0], axes.get_xlim()[1]))
+    axes.set_ylim(top=min(reference[1], axes.get_ylim()[1]))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return _svg(figure, "front")

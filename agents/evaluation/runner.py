@@ -61,7 +61,7 @@ def evaluate(
         for instance in benchmark.instances:
             method.check(instance)
     plan = _plan(benchmark, methods, seeds, store)
-    with _progress_bar(sum(len(own) for _, _, own in plan), progress) as advance:
+    with progress_bar(sum(len(own) for _, _, own in plan), progress) as advance:
         for method, instances, own in plan:
             for outcomes in method.run(instances, own):
                 rows = [_row(benchmark, method, outcome, origin) for outcome in outcomes]
@@ -115,8 +115,8 @@ def _row(benchmark: Benchmark, method: Method, outcome: Outcome, origin: Origin)
 
 
 @contextlib.contextmanager
-def _progress_bar(total: int, visible: bool) -> Iterator[Callable[[str, int], None]]:
-    """Yields ``advance(text, count)``."""
+def progress_bar(total: int, visible: bool) -> Iterator[Callable[[str, int], None]]:
+    """Shows a progress bar on standard error and yields ``advance(text, count)``."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
