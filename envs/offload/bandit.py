@@ -19,11 +19,13 @@ from envs.offload.types import Floats
 _BINS, _BIN_BITS = 16, 4e6
 _SEEN = 5 + _BINS
 _WIDTH = 2 * _SEEN
+_GOLDEN = 0.6180339887498949
+"""Preferences in training follow each other in steps of the golden section, so that none comes first or last."""
 
 
 @dataclass(frozen=True)
 class LinearBandit:
-    """Estimates of the weighted cost of a choice, for the cloud and for edge servers.
+    """Estimates of the weighted cost of a choice above the least that its task has, for the cloud and for edge servers.
 
     Attributes:
         weights: ``(2, width)`` coefficients of the context, the cloud's first.
@@ -51,7 +53,8 @@ def _train(handle: Handle[OffloadState], episodes: int, exploration: float, ridg
     targets, weights = np.zeros((2, _WIDTH)), np.zeros((2, _WIDTH))
     context = np.empty(_WIDTH)
     for episode in range(episodes):
-        time = HIGH - (HIGH - LOW) * (1.0 - (episode + 0.5) / episodes) ** BEND
+        place = (episode * _GOLDEN) % 1.0
+        time = HIGH - (HIGH - LOW) * (1.0 - place) ** BEND
         state.weights[0, 0], state.weights[0, 1] = time, 1.0 - time
         draw_rates(state, 0)
         draw_arrivals(state, 0, 0, 0)
@@ -60,7 +63,7 @@ def _train(handle: Handle[OffloadState], episodes: int, exploration: float, ridg
             server = _choose(state, 0, weights, inverse, exploration, context)
             arm = min(server, 1)
             _context(state, 0, server, context)
-            cost = weigh(state, 0, state.extra[0, server])
+            cost = weigh(state, 0, state.extra[0, server]) - state.least[0]
             gain = inverse[arm] @ context
             inverse[arm] -= np.outer(gain, gain) / (1.0 + context @ gain)
             targets[arm] += cost * context
