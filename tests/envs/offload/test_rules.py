@@ -80,9 +80,9 @@ def test_hindsight_is_better_than_any_plan_made_before(servers):
 
 
 def test_the_bandit_learns_more_than_chance(servers):
-    sample = [prefer(instance, (0.97, 0.03)) for instance in episodes(SMALL, 60, 20, "small")]
+    sample = [prefer(instance, (0.97, 0.03)) for instance in episodes(System(), 60, 20, "e6")]
     learned, random = (weighted(servers, name, sample) for name in ("linucb", "random_cloud"))
-    assert learned.mean() < 0.9 * random.mean()
+    assert learned.mean() < 0.8 * random.mean()
 
 
 def test_evolved_plans_follow_the_preference(servers):
