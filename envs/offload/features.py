@@ -21,8 +21,11 @@ SERVER_DYNAMIC = (
     Feature("delay that the task brings to others", "scaled", 0.0),
     Feature("tardiness that the task brings", "scaled", 0.0),
     Feature("weighted cost of the task", "scaled", 0.0),
-    Feature("weighted cost of the task above the least", "scaled", 0.0),
+    Feature("weighted cost of the task above the least", "a tenth, scaled", 0.0),
     Feature("running tasks larger than the task", "10", 0.0),
+    Feature("delay of the task and the others above the least", "a tenth, scaled", 0.0),
+    Feature("least weighted cost", "1", 0.0, 1.0),
+    Feature("least delay of the task and the others", "1", 0.0, 1.0),
 )
 TASK = (
     Feature("size", "mean task", 0.0),

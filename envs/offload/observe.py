@@ -93,15 +93,13 @@ def _observe_lane(state: OffloadState, lane: int, row: int, out: ObservationArra
     out.server[row, :, :] = 0.0
     out.task[row, :, :] = 0.0
     out.mask[row, :] = False
-    least = np.inf
     for s in range(servers):
         _observe_server(state, lane, s, row, out, bins, bin_bits)
         if asked:
             out.mask[row, s] = True
-            least = min(least, _observe_choice(state, lane, s, row, out))
+            _observe_choice(state, lane, s, row, out)
     if asked:
-        for s in range(servers):
-            out.server[row, s, 9] = out.server[row, s, 8] - least
+        _observe_comparison(state, lane, row, out)
         _observe_task(state, lane, row, out)
     _observe_context(state, lane, row, out)
     out.counts[row, 0], out.counts[row, 1], out.counts[row, 2], out.counts[row, 3] = servers, 1, servers, servers
@@ -135,8 +133,26 @@ def _observe_server(
 
 
 @kernel
-def _observe_choice(state: OffloadState, lane: int, server: int, row: int, out: ObservationArrays) -> float:
-    """What the task would cost on a server; returns the weighted cost as it was written."""
+def _observe_comparison(state: OffloadState, lane: int, row: int, out: ObservationArrays) -> None:
+    """What the servers cost more than the best of them."""
+    delay_scale = state.system[lane].scale_delay
+    cheapest, soonest = 0, 0
+    for s in range(1, state.size[lane, 0]):
+        if weigh(state, lane, state.extra[lane, s]) < weigh(state, lane, state.extra[lane, cheapest]):
+            cheapest = s
+        if state.extra[lane, s, 0] < state.extra[lane, soonest, 0]:
+            soonest = s
+    cost, delay = weigh(state, lane, state.extra[lane, cheapest]), state.extra[lane, soonest, 0]
+    for s in range(state.size[lane, 0]):
+        out.server[row, s, 9] = 10.0 * (weigh(state, lane, state.extra[lane, s]) - cost)
+        out.server[row, s, 11] = 10.0 * delay_scale * (state.extra[lane, s, 0] - delay)
+        out.server[row, s, 12] = s == cheapest
+        out.server[row, s, 13] = s == soonest
+
+
+@kernel
+def _observe_choice(state: OffloadState, lane: int, server: int, row: int, out: ObservationArrays) -> None:
+    """What the task would cost on a server."""
     system = state.system[lane]
     task = state.next_task[lane]
     upload = state.bits[lane, task] / state.rate[lane, state.user[lane, task], server]
@@ -147,7 +163,6 @@ def _observe_choice(state: OffloadState, lane: int, server: int, row: int, out: 
     out.server[row, server, 6] = max(0.0, system.scale_delay * (state.extra[lane, server, 0] - own))
     out.server[row, server, 7] = max(0.0, system.scale_tardiness * state.extra[lane, server, 2])
     out.server[row, server, 8] = weigh(state, lane, state.extra[lane, server])
-    return float(out.server[row, server, 8])
 
 
 @kernel
