@@ -17,7 +17,7 @@ from envs.core.trade_off import check_weights
 from envs.offload import draws, dynamics
 from envs.offload.features import offload_spec
 from envs.offload.observe import ObservationArrays, observation_handle, observe
-from envs.offload.packing import load_instance, read_instance, write_system
+from envs.offload.packing import load_instance, read_instance, system_numbers
 from envs.offload.preferences import BEND, HIGH, LOW
 from envs.offload.state import Capacity, OffloadState, allocate, state_handle
 from envs.offload.types import EventLog, OffloadInstance, System
@@ -175,6 +175,7 @@ class Offload(Problem[OffloadState, OffloadInstance, EventLog]):
         self._system = config.largest_system()
         systems = [self._system, *(instance.system for instance in config.instances)]
         self.criteria = max((system.criteria for system in systems), key=len)
+        self._numbers = system_numbers(self._system)
         self._capacity = _choose_capacity(config)
         self._names: list[str] = []
         self._labels: dict[str, int] = {}
@@ -200,8 +201,8 @@ class Offload(Problem[OffloadState, OffloadInstance, EventLog]):
             return
         config, handle = self.config, self._states(state)
         state.label[lanes] = -1
-        for lane in lanes:
-            write_system(state, int(lane), self._system)
+        state.system[lanes] = self._numbers
+        state.size[lanes] = 0, 0, config.users, config.horizon
         mean = draws.BALANCED if config.mean_megabits is None else config.mean_megabits * 1e6
         cloud, edge = ((low * 1e9, high * 1e9) for low, high in self._frequencies())
         draws.draw_system(handle, lanes, (config.edges_low, config.edges_high), cloud, edge, mean)

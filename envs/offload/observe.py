@@ -138,13 +138,13 @@ def _observe_comparison(state: OffloadState, lane: int, row: int, out: Observati
     delay_scale = state.system[lane].scale_delay
     cheapest, soonest = 0, 0
     for s in range(1, state.size[lane, 0]):
-        if weigh(state, lane, state.extra[lane, s]) < weigh(state, lane, state.extra[lane, cheapest]):
+        if out.server[row, s, 8] < out.server[row, cheapest, 8]:
             cheapest = s
         if state.extra[lane, s, 0] < state.extra[lane, soonest, 0]:
             soonest = s
-    cost, delay = weigh(state, lane, state.extra[lane, cheapest]), state.extra[lane, soonest, 0]
+    cost, delay = out.server[row, cheapest, 8], state.extra[lane, soonest, 0]
     for s in range(state.size[lane, 0]):
-        out.server[row, s, 9] = 10.0 * (weigh(state, lane, state.extra[lane, s]) - cost)
+        out.server[row, s, 9] = 10.0 * (out.server[row, s, 8] - cost)
         out.server[row, s, 11] = 10.0 * delay_scale * (state.extra[lane, s, 0] - delay)
         out.server[row, s, 12] = s == cheapest
         out.server[row, s, 13] = s == soonest

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from envs.offload.state import SYSTEM, OffloadState
 from envs.offload.types import OffloadInstance, System
+
+
+def system_numbers(system: System) -> NDArray[Any]:
+    """Returns the ``(1,)`` record of a system's numbers."""
+    record = np.zeros(1, SYSTEM)
+    for field in _NUMBERS:
+        record[field] = getattr(system, field)
+    record["physical"] = system.channel == "physical"
+    for name, scale in zip(_SCALES, system.scales, strict=True):
+        record[name] = scale
+    return record
 
 
 def write_system(state: OffloadState, lane: int, system: System) -> None:
@@ -11,11 +27,7 @@ def write_system(state: OffloadState, lane: int, system: System) -> None:
     servers = len(system.hertz)
     state.size[lane] = servers, 0, system.users, system.horizon
     state.hertz[lane, :servers] = system.hertz
-    for field in _NUMBERS:
-        state.system[lane][field] = getattr(system, field)
-    state.system[lane]["physical"] = system.channel == "physical"
-    for name, scale in zip(_SCALES, system.scales, strict=True):
-        state.system[lane][name] = scale
+    state.system[lane] = system_numbers(system)[0]
 
 
 def load_instance(state: OffloadState, lane: int, instance: OffloadInstance) -> None:
