@@ -98,20 +98,18 @@ def run(settings: Mapping[str, Any]) -> None:
 
 
 def _select(benchmark: Benchmark, settings: Mapping[str, Any]) -> Benchmark:
-    limit = settings["instances_per_group"]
-    if limit is None:
-        return benchmark
-    limit = whole("instances_per_group", limit)
-    if limit < 1:
-        raise UsageError(f"instances_per_group is {limit}; expected at least 1")
-    taken: dict[str, int] = {}
-    kept = []
+    """Keeps the groups, and the first instances of each, that the settings ask for."""
+    known: dict[str, list[str]] = {}
     for instance in benchmark.instances:
-        group = benchmark.groups.get(instance.name, benchmark.name)
-        taken[group] = taken.get(group, 0) + 1
-        if taken[group] <= limit:
-            kept.append(instance.name)
-    return benchmark.select(kept)
+        known.setdefault(benchmark.groups.get(instance.name, benchmark.name), []).append(instance.name)
+    groups = list(known) if settings["groups"] is None else entries("groups", settings["groups"])
+    for group in groups:
+        if group not in known:
+            raise UsageError(f"groups names {group!r}; benchmark {benchmark.name} has {', '.join(known)}")
+    limit = settings["instances_per_group"]
+    if limit is not None and whole("instances_per_group", limit) < 1:
+        raise UsageError(f"instances_per_group is {limit}; expected at least 1")
+    return benchmark.select([name for group in groups for name in known[group][:limit]])
 
 
 def _weights(trade_off: TradeOff, benchmark: Benchmark, preferences: Any) -> tuple[Weights, ...]:

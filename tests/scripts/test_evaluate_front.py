@@ -81,6 +81,7 @@ def test_three_objectives_are_weighed_too(tmp_path, monkeypatch):
         (("preferences=[[0.5,0.6]]",), "preferences: preference is .* expected 2 weights"),
         (("baseline=heft",), "baseline is 'heft'; expected one of the methods greedy"),
         (("instances_per_group=0",), "instances_per_group is 0; expected at least 1"),
+        (("groups=[edges_4]",), "groups names 'edges_4'; benchmark published has published"),
         (("confidence=2",), "confidence and resamples are 2.0 and 1000"),
         (("methods=[rule:heft]",), "offload has no rule 'heft'"),
     ],
@@ -95,6 +96,16 @@ def test_a_mistake_is_one_line_and_writes_nothing(tmp_path, monkeypatch, capsys,
     assert "\n" not in error
     assert re.search(message, error)
     assert not Path("out").exists()
+
+
+def test_groups_are_systems_with_fronts_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    chosen = ("groups=[edges_1,edges_3]", "instances_per_group=2", "preferences=3", "resamples=20")
+    run(monkeypatch, "benchmark=offload_generalisation", *chosen, "output=out")
+    rows = read_csv("out/hypervolume.csv")
+    assert [row.instance for row in rows] == ["edges_1", "edges_3"]
+    assert rows[0].metrics["reference_energy"] < rows[1].metrics["reference_energy"]
+    assert {path.name for path in Path("out").glob("*.svg")} == {"front_edges_1.svg", "front_edges_3.svg"}
 
 
 def test_runs_of_another_setting_are_refused(tmp_path, monkeypatch, capsys):
