@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from agents.evaluation.front_tables import are_points, are_volumes, volume_table
 from agents.evaluation.report import statement
 from agents.evaluation.rows import ResultRow, read_csv
 from agents.evaluation.seeds import seed_table, stochastic_rows, summarise_seeds
 from agents.evaluation.tables import comparison_table, entries, excess_table, read_literature, variant_table
-from envs.core import Benchmark, ProblemDefinition, UsageError, problem
+from envs.core import Benchmark, ProblemDefinition, UsageError, problem, problems
 from envs.core.errors import exit_on_usage_error
 from envs.core.files import write_text
 
@@ -68,9 +69,32 @@ def page(results: Path) -> str:
         parts.append(f"\n## {folder.name.replace('_', ' ').capitalize()}\n")
         for file in sorted(folder.glob("*.csv")):
             rows = read_csv(file)
-            if rows:
-                parts.append(section(definition, find_benchmark(definition, rows, file), rows, file, results))
+            if are_points(rows) or are_volumes(rows):
+                parts.append(front_section(definition, rows, file, results))
+            elif rows:
+                owner, benchmark = find_owner(definition, rows, file)
+                parts.append(section(owner, benchmark, rows, file, results))
     return "".join(parts)
+
+
+def front_section(definition: ProblemDefinition, rows: Sequence[ResultRow], file: Path, results: Path) -> str:
+    """Returns the section of a file with fronts between several objectives."""
+    title = file.stem.replace("_", " ").capitalize()
+    criteria = definition.bind({}).criteria
+    names = " and ".join(f"{criterion.name} ({criterion.unit})" for criterion in criteria)
+    if are_points(rows):
+        text = (
+            f"A row a method and preference: mean {names}; the hypervolumes sum them up.\n"
+        )
+    else:
+        unit = definition.trade_off.volume_unit if definition.trade_off else 1.0
+        product = " x ".join(criterion.unit for criterion in criteria)
+        text = (
+            f"Hypervolume of the mean {names} over all preferences, in {unit:g} {product} below the reference point: "
+            "larger is better. Ratios are to the method whose ratio is 1, on the same resampled episodes.\n\n"
+            f"{volume_table(rows)}"
+        )
+    return f"\n### {title}\n\n{text}{_repeat(rows, file, results)}"
 
 
 def section(
@@ -81,8 +105,6 @@ def section(
         benchmark = replace(benchmark, groups={instance.name: "all" for instance in benchmark.instances})
     names = [instance.name for instance in benchmark.instances]
     title = benchmark.name.replace("_", " ").capitalize()
-    commands = "\n".join(dict.fromkeys(row.command for row in rows))
-    revisions = ", ".join(f"`{revision}`" for revision in dict.fromkeys(row.git_revision for row in rows))
     drawn = stochastic_rows(rows, benchmark.instances, definition.stochastic)
     random = {row.instance for row in drawn}
     settled = [row for row in rows if row.instance not in random]
@@ -96,9 +118,16 @@ def section(
         )
     if drawn:
         parts.append(_seeds(definition, drawn))
-    parts.append(f"\n#### How to repeat\n\n`{file.relative_to(results.parent).as_posix()}` was measured by\n\n")
-    parts.append(f"```sh\n{commands}\n```\n\nat revision {revisions}.\n")
+    parts.append(_repeat(rows, file, results))
     return "".join(parts)
+
+
+def _repeat(rows: Sequence[ResultRow], file: Path, results: Path) -> str:
+    """How the rows of a file were measured."""
+    commands = "\n".join(dict.fromkeys(row.command for row in rows))
+    revisions = ", ".join(f"`{revision}`" for revision in dict.fromkeys(row.git_revision for row in rows))
+    name = file.relative_to(results.parent).as_posix()
+    return f"\n#### How to repeat\n\n`{name}` was measured by\n\n```sh\n{commands}\n```\n\nat revision {revisions}.\n"
 
 
 def _gaps(
@@ -127,20 +156,27 @@ def _seeds(definition: ProblemDefinition, rows: Sequence[ResultRow]) -> str:
     )
 
 
-def find_benchmark(definition: ProblemDefinition, rows: Sequence[ResultRow], file: Path) -> Benchmark:
-    """Returns the benchmark that has all instances of the rows.
+def find_owner(
+    definition: ProblemDefinition, rows: Sequence[ResultRow], file: Path
+) -> tuple[ProblemDefinition, Benchmark]:
+    """Returns the benchmark that has all instances of the rows, and its problem.
+
+    The folder's problem comes first; a folder may also hold the results of a problem that belongs to it, in files that
+    are called like its benchmarks.
 
     Raises:
         UsageError: There is none.
     """
     names = {row.instance for row in rows}
-    for factory in definition.benchmarks.values():
-        try:
-            benchmark = factory()
-        except UsageError:
-            continue  # a benchmark whose files are not here
-        if names <= {instance.name for instance in benchmark.instances}:
-            return benchmark
+    others = [own for own in problems().values() if file.stem in own.benchmarks and own is not definition]
+    for owner in (definition, *others):
+        for factory in owner.benchmarks.values():
+            try:
+                benchmark = factory()
+            except UsageError:
+                continue  # a benchmark whose files are not here
+            if names <= {instance.name for instance in benchmark.instances}:
+                return owner, benchmark
     raise UsageError(f"{file}: no benchmark of {definition.name} whose files are here has all of its instances")
 
 
