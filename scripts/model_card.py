@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from agents.checkpoint import Checkpoint, load_checkpoint
-from agents.evaluation.rows import read_csv
+from agents.evaluation.front_tables import are_points, are_volumes, volume_table
+from agents.evaluation.rows import ResultRow, read_csv
 from agents.evaluation.seeds import SeedSummary, stochastic_rows, summarise_seeds
 from agents.evaluation.summary import MethodSummary, group_names, summarise
 from envs.core import problem
 from envs.core.errors import exit_on_usage_error
 from envs.core.files import write_text
 from scripts.docs_pages import table
-from scripts.results_tables import find_benchmark
+from scripts.results_tables import find_owner
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,9 +37,10 @@ def main() -> None:
 def model_card(checkpoint: Checkpoint, results: Path) -> str:
     """Returns the card as Markdown."""
     training, validation = checkpoint.training, checkpoint.training["validation"]
+    learner = training[training.get("learner", "ppo")]
     options = table(("option", "value"), ((f"`{key}`", value) for key, value in training["options"].items()))
     network = table(("field", "value"), ((f"`{key}`", value) for key, value in checkpoint.model.to_mapping().items()))
-    settings = table(("setting", "value"), ((f"`{key}`", value) for key, value in training["ppo"].items()))
+    settings = table(("setting", "value"), ((f"`{key}`", value) for key, value in learner.items()))
     parameters = sum(tensor.numel() for tensor in checkpoint.weights.values())
     return f"""<!-- Written by scripts/model_card.py; changes made here are lost. -->
 
@@ -47,8 +49,8 @@ def model_card(checkpoint: Checkpoint, results: Path) -> str:
 A dispatcher for `{checkpoint.problem}`{_run_with(checkpoint.options)}. Licence: MIT, like the project.
 
 - **Data**: drawn by the environment while training, as the options below say; no instance of a benchmark.
-- **Budget**: the best policy by validation after {training["decisions_trained"]:,} of {training["ppo"]["decisions"]:,}
-  decisions, seed {training["ppo"]["seed"]}; one run.
+- **Budget**: the best policy by validation after {training["decisions_trained"]:,} of {learner["decisions"]:,}
+  decisions, seed {learner["seed"]}; one run.
 - **Validation**: {validation["instances"]} drawn instances, {_inline(validation["options"])}, seed
   {validation["seed"]}; mean objective over its unit of reward {training["validation_objective_over_bound"]:.4f}.
 - **Made by**: `python scripts/train.py experiment={training["name"]}` at revision `{training["git_revision"]}`.
@@ -70,11 +72,16 @@ A dispatcher for `{checkpoint.problem}`{_run_with(checkpoint.options)}. Licence:
 
 def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
     definition = problem(checkpoint.problem)
-    for file in sorted((results / definition.name).glob("*.csv")):
-        rows = [row for row in read_csv(file) if row.method == checkpoint.training["name"]]
-        if not rows:
+    others = sorted(path for path in results.iterdir() if path.is_dir() and path.name != definition.name)
+    folders = [results / definition.name, *others]
+    for file in [file for folder in folders for file in sorted(folder.glob("*.csv"))]:
+        rows = [row for row in _rows(file) if row.method == checkpoint.training["name"] and row.kind == "learned"]
+        if not rows or are_points(rows):
             continue
-        benchmark = find_benchmark(definition, rows, file)
+        if are_volumes(rows):
+            yield f"Hypervolumes of the front over all preferences, `{file.name}`:\n\n{volume_table(rows)}\n"
+            continue
+        _, benchmark = find_owner(definition, rows, file)
         drawn = stochastic_rows(rows, benchmark.instances, definition.stochastic)
         if drawn:
             yield f"{definition.objective_name.capitalize()} over seeds, `{file.name}`:\n\n"
@@ -90,6 +97,11 @@ def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
             header = ("variant", *groups, "mean", "seconds an instance")
             yield table(header, (_line(summary, groups) for summary in summarise(rows, benchmark.groups)))
             yield "\n"
+
+
+def _rows(file: Path) -> list[ResultRow]:
+    """The rows of a result file; none of a file of another kind."""
+    return [] if file.parent.name == "literature" else read_csv(file)
 
 
 def _seed_line(summary: SeedSummary) -> list[str]:

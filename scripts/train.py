@@ -1,6 +1,7 @@
 """Trains a dispatcher.
 
     python scripts/train.py env=job_shop agent=ppo
+    python scripts/train.py env=job_shop agent=sac
     python scripts/train.py experiment=job_shop_demo
     python scripts/train.py model=attention agent.settings.decisions=500000 tracker=wandb tracker.mode=online
     python scripts/train.py -m agent.settings.seed=0,1,2 launcher=joblib
@@ -11,8 +12,7 @@ after an interruption, and the curves. All options and what they mean: conf/trai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +20,14 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from agents.ppo.config import PPOConfig
-from agents.ppo.training import TrainingRun, ValidationConfig, check_training, train
+from agents.registry import agent_named
+from agents.run import TrainingRun, ValidationConfig
+from agents.training import check_training, train
 from envs.core import UsageError, problem
 from envs.core.errors import exit_on_usage_error
 from envs.core.settings import build_settings
 from models.config import network_config
 from scripts.hydra_command import run_command
-
-
-@dataclass(frozen=True)
-class Learner:
-    """What the configuration group ``agent`` chooses from.
-
-    Attributes:
-        settings: Dataclass of ``agent.settings``.
-        check: Raises `UsageError` where a run cannot work.
-        train: Trains.
-    """
-
-    settings: type[PPOConfig]
-    check: Callable[..., None]
-    train: Callable[..., Path]
-
-
-LEARNERS = {"ppo": Learner(PPOConfig, check_training, train)}
 
 
 def main() -> None:
@@ -60,7 +43,7 @@ def _hydra_main(config: DictConfig) -> None:
 def run(settings: Mapping[str, Any]) -> None:
     """Trains as the settings of conf/train.yaml say."""
     training = training_run(settings)
-    policy = LEARNERS[settings["agent"]["name"]].train(
+    policy = train(
         problem(training.problem),
         training,
         Path(settings["output"]),
@@ -78,8 +61,7 @@ def training_run(settings: Mapping[str, Any]) -> TrainingRun:
         UsageError: A name or value is not known.
     """
     env, agent = settings["env"], settings["agent"]
-    if agent["name"] not in LEARNERS:
-        raise UsageError(f"agent.name is {agent['name']!r}; expected one of {', '.join(LEARNERS)}")
+    learner = agent_named(str(agent["name"]))
     definition = problem(str(env["problem"]))
     validation = {"options": _fields(env, "validation_options"), **_fields(settings, "validation", "")}
     values = {
@@ -87,9 +69,10 @@ def training_run(settings: Mapping[str, Any]) -> TrainingRun:
         "problem": definition.name,
         "options": _fields(env, "options"),
         "model": network_config(settings["model"]),
-        "ppo": LEARNERS[agent["name"]].settings.from_mapping(agent["settings"]),
+        "agent": learner.settings.from_mapping(agent["settings"]),
         "validation": build_settings(ValidationConfig, validation, "validation"),
         "save_every": settings["save_every"],
+        "initial": settings["initial"],
     }
     return build_settings(TrainingRun, values, "")
 
@@ -101,7 +84,7 @@ def _check(config: DictConfig, sweeps: bool) -> None:
     settings = _settings(config, None if sweeps else config.hydra.run.dir)
     training = training_run(settings)
     folder = settings["output"] and Path(settings["output"])
-    LEARNERS[settings["agent"]["name"]].check(
+    check_training(
         problem(training.problem), training, folder, tracker=settings["tracker"], device=str(settings["device"])
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from envs.core import UsageError
 from envs.core.settings import build_settings
@@ -39,6 +39,8 @@ class PPOConfig:
         seed: Seed of instances, weights, action sampling and shuffling.
         threads: Threads that torch may use.
     """
+
+    name: ClassVar[str] = "ppo"
 
     decisions: int = 1_000_000
     lanes: int = 64

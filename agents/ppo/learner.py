@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from sb3_contrib import MaskablePPO
 
+from agents.device import check_device
 from agents.ppo.adapter import GraphVecEnv
 from agents.ppo.buffer import ClockDiscount, GraphRolloutBuffer
 from agents.ppo.config import PPOConfig
 from agents.ppo.policy import GraphActorCriticPolicy
+from agents.state import LearnerParts
 from envs.core import GraphVectorEnv, Problem, ProblemDefinition, UsageError
 from models.config import NetworkConfig
-
-
-def check_device(device: str) -> None:
-    """Checks that torch can compute on a device; stable-baselines3 would quietly take the CPU instead.
-
-    Raises:
-        UsageError: The device does not exist here.
-    """
-    try:
-        torch.empty(0, device=None if device == "auto" else device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"device is {device!r}, which torch cannot use here: {reason}") from None
 
 
 def check_credit(problem: Problem[Any, Any, Any], name: str, config: PPOConfig) -> None:
@@ -46,6 +35,7 @@ def make_learner(
     config: PPOConfig,
     *,
     device: str = "cpu",
+    algorithm: type[MaskablePPO] = MaskablePPO,
 ) -> MaskablePPO:
     """Builds a learner whose every random draw follows from ``config.seed``.
 
@@ -55,6 +45,7 @@ def make_learner(
         model: Shape of the network.
         config: Settings of the training.
         device: Torch device of the network.
+        algorithm: The class to build.
 
     Raises:
         UsageError: The device does not exist, or the environment has no clock to give credit by.
@@ -70,7 +61,7 @@ def make_learner(
     spec = env.problem.spec
     by_clock = config.credit == "clock"
     clock = ClockDiscount(adapter, config.discount, config.discount_time) if by_clock else None
-    return MaskablePPO(
+    return algorithm(
         GraphActorCriticPolicy,
         adapter,
         learning_rate=config.learning_rate_at,
@@ -87,4 +78,18 @@ def make_learner(
         rollout_buffer_kwargs={"spec": spec, "seed": config.seed, "clock": clock},
         policy_kwargs={"spec": spec, "model": model, "seed": config.seed},
         device=device,
+    )
+
+
+def parts(learner: MaskablePPO) -> LearnerParts:
+    """Names what of a learner made by `make_learner` has to be saved."""
+    policy, buffer = cast(GraphActorCriticPolicy, learner.policy), cast(GraphRolloutBuffer, learner.rollout_buffer)
+    return LearnerParts(
+        learner,
+        cast(GraphVecEnv, learner.env),
+        policy.network,
+        {"weights": policy.network},
+        {"optimiser": policy.optimizer},
+        policy.sampler,
+        buffer.generator,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,12 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor
 
+from agents.encoding import EpisodeEncodings, decide, encode, evaluate
 from agents.ppo.adapter import EPISODE
 from agents.ppo.buffer import DecisionBatch
 from envs.core.spec import ACTION_MASK, GraphSpec
-from models.batch import decision_graph, static_graph
 from models.build import make_network
 from models.config import NetworkConfig
-from models.encoder import Embeddings
 from models.network import masked
 
 
@@ -38,6 +37,9 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
 
     Only `forward` without gradients remembers encodings: it is what collection calls, always on the training
     environment. Everything else may see any environment and encodes anew.
+
+    Attributes:
+        demonstrator: What decides in the policy's place while collecting, given the masks; None for the policy itself.
 
     Args:
         observation_space: Space of the adapter's observations.
@@ -66,8 +68,8 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         self.spec = spec
         self.model = model
         self.seed = seed
-        self._cached: Embeddings = {}
-        self._cached_numbers: Tensor | None = None
+        self.demonstrator: Callable[[NDArray[np.bool_]], NDArray[np.int64]] | None = None
+        self._encodings = EpisodeEncodings()
         super().__init__(
             observation_space,
             action_space,
@@ -83,10 +85,17 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         self, obs: Any, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns an action, the estimated return ``(n, 1)`` and the action's log probability, for every lane."""
-        remembers = not torch.is_grad_enabled() and EPISODE in obs
-        logits, values = self._decide(obs, self._remembered(obs) if remembers else self._encode(obs))
+        if not torch.is_grad_enabled() and EPISODE in obs:
+            embeddings = self._encodings.of(self.network, self.spec, obs)
+            logits, values = decide(self.network, self.spec, obs, embeddings)
+        else:
+            logits, values = self._evaluate(obs)
         log_probabilities = self._log_probabilities(logits, self._mask(obs, action_masks))
-        actions = self._choose(log_probabilities, deterministic)
+        if self.demonstrator is None:
+            actions = self._choose(log_probabilities, deterministic)
+        else:
+            mask = self._mask(obs, action_masks).cpu().numpy()
+            actions = torch.as_tensor(self.demonstrator(mask), device=log_probabilities.device)
         chosen = log_probabilities.gather(1, actions[:, None]).squeeze(1)
         return actions, values[:, None], chosen
 
@@ -115,7 +124,7 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
     def set_training_mode(self, mode: bool) -> None:
         """Switches between collecting and training; the encodings of the old weights are forgotten."""
         super().set_training_mode(mode)
-        self._cached_numbers = None
+        self._encodings.forget()
 
     def _predict(
         self, observation: Any, deterministic: bool = False, action_masks: NDArray[np.bool_] | None = None
@@ -143,33 +152,9 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         }
 
     def _evaluate(self, obs: Any) -> tuple[Tensor, Tensor]:
-        if not isinstance(obs, DecisionBatch):
-            return self._decide(obs, self._encode(obs))
-        rows = torch.arange(obs.episodes, device=obs.episode.device)
-        embeddings = self.network.encode(static_graph(self.spec, obs.static, rows))
-        graph = decision_graph(self.spec, obs.static, obs.dynamic, obs.episode)
-        return self.network.decide(embeddings, graph)
-
-    def _decide(self, obs: Mapping[str, Tensor], embeddings: Embeddings) -> tuple[Tensor, Tensor]:
-        graph = decision_graph(self.spec, obs, obs, _rows(obs[ACTION_MASK]))
-        return self.network.decide(embeddings, graph)
-
-    def _encode(self, obs: Mapping[str, Tensor], lanes: Tensor | None = None) -> Embeddings:
-        static = {key: obs[key] if lanes is None else obs[key][lanes] for key in self.spec.static_keys}
-        return self.network.encode(static_graph(self.spec, static, _rows(obs[ACTION_MASK] if lanes is None else lanes)))
-
-    def _remembered(self, obs: Mapping[str, Tensor]) -> Embeddings:
-        """Encodings of every lane, computed anew only where an episode began since the last call."""
-        numbers = obs[EPISODE][:, 0]
-        if self._cached_numbers is None or self._cached_numbers.shape != numbers.shape:
-            self._cached = self._encode(obs)
-        else:
-            lanes = torch.nonzero(self._cached_numbers != numbers).squeeze(1)
-            if lanes.numel():
-                for name, embedding in self._encode(obs, lanes).items():
-                    self._cached[name][lanes] = embedding
-        self._cached_numbers = numbers.clone()
-        return self._cached
+        if isinstance(obs, DecisionBatch):
+            return evaluate(self.network, self.spec, obs)
+        return decide(self.network, self.spec, obs, encode(self.network, self.spec, obs))
 
     def _mask(self, obs: Any, action_masks: Any) -> Tensor:
         if action_masks is not None:
@@ -185,7 +170,3 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
             return log_probabilities.argmax(dim=1)
         probabilities = log_probabilities.exp().cpu()
         return torch.multinomial(probabilities, 1, generator=self.sampler).squeeze(1).to(log_probabilities.device)
-
-
-def _rows(like: Tensor) -> Tensor:
-    return torch.arange(len(like), device=like.device)

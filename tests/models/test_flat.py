@@ -12,7 +12,8 @@ import torch
 from agents.evaluation.methods import build_methods
 from agents.policy_dispatcher import PolicyDispatcher
 from agents.ppo.config import PPOConfig
-from agents.ppo.training import TrainingRun, ValidationConfig, train
+from agents.run import TrainingRun, ValidationConfig
+from agents.training import train
 from envs.core import GraphVectorEnv, UsageError, problem
 from envs.core.spec import ACTION_MASK, CONTEXT, COUNTS, EdgeType, Feature, GraphSpec, NodeType
 from envs.job_shop.generators import uniform

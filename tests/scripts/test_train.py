@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from agents.checkpoint import load_checkpoint
 from agents.ppo.learner import make_learner
-from agents.ppo.training import TrainingRun
+from agents.run import TrainingRun
 from envs.core import UsageError, problem
 from scripts import train
 from scripts.hydra_command import check_overrides
@@ -67,7 +67,7 @@ def test_every_experiment_makes_a_run_and_a_learner(experiment):
     )
     tiny = train.training_run(small)
     try:
-        learner = make_learner(problem(tiny.problem), tiny.options, tiny.model, tiny.ppo)
+        learner = make_learner(problem(tiny.problem), tiny.options, tiny.model, tiny.agent)
     except UsageError as error:
         if "DISPATCHLAB_DATA" not in str(error):
             raise
@@ -99,7 +99,7 @@ def test_every_choice_of_every_group_makes_a_run(group, choice):
 def test_a_group_s_defaults_name_every_setting_once(group):
     chosen = settings()
     made = train.training_run(chosen)
-    known = {"agent": made.ppo, "model": made.model}[group].to_mapping()
+    known = {"agent": made.agent, "model": made.model}[group].to_mapping()
     given = {"agent": chosen["agent"]["settings"], "model": chosen["model"]}[group]
     assert given.keys() == known.keys()
 
@@ -134,12 +134,12 @@ def test_one_command_trains_and_the_same_command_goes_on(tmp_path, monkeypatch, 
         (["agent.settings.lanes=many"], "agent.settings.lanes is 'many'; expected a whole number"),
         (["agent.settings.minibatch=1"], "agent.settings.minibatch is 1; expected 2 to"),
         (["agent=nope"], "Could not find 'agent/nope'"),
-        (["agent.name=dqn"], "agent.name is 'dqn'; expected one of ppo"),
+        (["agent.name=dqn"], "agent.name is 'dqn'; expected one of ppo, sac"),
         (["experiment=nope"], "Could not find 'experiment/nope'"),
         (["model=nope"], "Could not find 'model/nope'"),
         (["model.heads=3"], "model.heads is 3; expected a divisor of model.hidden, 64"),
         (["env=nope"], "Could not find 'env/nope'"),
-        (["env.problem=nope"], "there is no problem 'nope'; there are job_shop"),
+        (["env.problem=nope"], "there is no problem 'nope'; there are "),
         (["env.options=3"], "env.options is 3; expected options by name"),
         (["env.options.builder=brick"], "builder is 'brick'; expected one of"),
         (["env.options.sizes=[[3]]"], "sizes has the entry (3,)"),

@@ -9,7 +9,8 @@ from stable_baselines3.common.callbacks import ConvertCallback
 
 from agents.ppo.config import PPOConfig
 from agents.ppo.learner import make_learner
-from agents.ppo.training import TrainingRun, ValidationConfig, check_training
+from agents.run import TrainingRun, ValidationConfig
+from agents.training import check_training
 from envs.core import UsageError, problem
 from models.config import ModelConfig
 from tests.agents.dice import DICE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.ppo.config import PPOConfig
-from agents.ppo.training import TrainingRun, ValidationConfig
+from agents.run import TrainingRun, ValidationConfig
 from envs.core import UsageError
 from models.config import ModelConfig
 

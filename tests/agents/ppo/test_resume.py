@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from agents.checkpoint import load_checkpoint
-from agents.ppo.state import check_state, restore_state, save_state
-from agents.ppo.training import TrainingRun, ValidationConfig, train
+from agents.ppo.learner import parts
+from agents.run import TrainingRun, ValidationConfig
+from agents.state import check_state, restore_state, save_state
+from agents.training import train
 from envs.core import UsageError
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +29,8 @@ import json, os, signal, sys
 from pathlib import Path
 from stable_baselines3.common.callbacks import BaseCallback
 from agents.ppo.config import PPOConfig
-from agents.ppo.training import TrainingRun, ValidationConfig, train
+from agents.run import TrainingRun, ValidationConfig
+from agents.training import train
 from envs.core import problem
 from models.config import ModelConfig
 
@@ -39,9 +42,9 @@ class Kill(BaseCallback):
 
 values = json.loads(sys.argv[1])
 run = TrainingRun(**{
-    **values,
+    **{key: value for key, value in values.items() if key != "ppo"},
     "model": ModelConfig(**values["model"]),
-    "ppo": PPOConfig(**values["ppo"]),
+    "agent": PPOConfig(**values["ppo"]),
     "validation": ValidationConfig(**values["validation"]),
 })
 train(problem(run.problem), run, Path(sys.argv[3]), callbacks=[Kill()])
@@ -89,7 +92,7 @@ def test_a_killed_run_ends_with_the_bytes_of_one_that_was_not(small, run, tmp_pa
 
 
 def test_a_finished_run_is_left_alone(small, run, tmp_path):
-    run = replace(run, ppo=replace(run.ppo, decisions=96))
+    run = replace(run, agent=replace(run.agent, decisions=96))
     train(small.definition, run, tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".csv"}
     train(small.definition, run, tmp_path)
@@ -102,7 +105,7 @@ def saved_once(small, tmp_path_factory):
     learner = small.learner()
     learner.learn(100)
     folder = tmp_path_factory.mktemp("saved") / "state"
-    save_state(folder, learner, {"name": "a", "lanes": 6}, {"updates": 1, "best": 2.5})
+    save_state(folder, parts(learner), {"name": "a", "lanes": 6}, {"updates": 1, "best": 2.5})
     return learner, folder
 
 
@@ -115,7 +118,7 @@ def saved(saved_once, tmp_path):
 def test_another_configuration_is_refused(small, saved):
     _, folder = saved
     for refuse in (
-        lambda: restore_state(folder, small.learner(), {"name": "a", "lanes": 7}),
+        lambda: restore_state(folder, parts(small.learner()), {"name": "a", "lanes": 7}),
         lambda: check_state(folder, {"name": "a", "lanes": 7}),
     ):
         with pytest.raises(UsageError, match=r"with another configuration: config.lanes is 7; expected 6; choose"):
@@ -127,7 +130,7 @@ def test_another_configuration_is_refused(small, saved):
 def test_without_a_save_there_is_nothing_to_resume(small, tmp_path):
     (tmp_path / ".unfinished").mkdir()
     (tmp_path / "step_000000000096").mkdir()  # complete, but killed before it was named
-    assert restore_state(tmp_path, small.learner(), {}) is None
+    assert restore_state(tmp_path, parts(small.learner()), {}) is None
 
 
 @pytest.mark.parametrize("file", ["training.json", "learner.safetensors", "environment.safetensors"])
@@ -142,7 +145,7 @@ def test_a_damaged_save_is_one_clear_sentence(small, saved, file, damage):
     else:
         path.write_bytes(b"" if damage == "empty" else path.read_bytes()[:-20])
     with pytest.raises(UsageError, match=r"step_000000000192 cannot be resumed: .*; remove the folder") as e:
-        restore_state(folder, small.learner(), {"name": "a", "lanes": 6})
+        restore_state(folder, parts(small.learner()), {"name": "a", "lanes": 6})
     assert "\n" not in str(e.value)
 
 
@@ -163,13 +166,13 @@ def test_a_save_killed_at_any_moment_leaves_the_old_one_or_the_new(
             shutil.copytree(pristine, folder)
 
         def save():
-            save_state(folder, learner, config, {"updates": 2, "best": 1.5})
+            save_state(folder, parts(learner), config, {"updates": 2, "best": 1.5})
 
         for _ in killed_at_every_moment(again, save):
-            extra = restore_state(folder, other, config)
+            extra = restore_state(folder, parts(other), config)
             seen.append(extra["updates"])
-            save_state(folder, learner, config, {"updates": 3, "best": 1.0})
-            assert restore_state(folder, other, config)["updates"] == 3
+            save_state(folder, parts(learner), config, {"updates": 3, "best": 1.0})
+            assert restore_state(folder, parts(other), config)["updates"] == 3
             assert len(list(folder.iterdir())) == 2
         assert seen == sorted(seen), name
         assert set(seen) == {1, 2}, name

@@ -18,9 +18,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from agents.checkpoint import load_checkpoint, load_dispatcher
 from agents.policy_dispatcher import PolicyDispatcher
-from agents.ppo.training import TrainingRun, ValidationConfig, train
 from agents.rollout import roll_out
+from agents.run import TrainingRun, ValidationConfig
 from agents.trackers import make_logger
+from agents.training import train
 from envs.core import UsageError, make_env
 from envs.core.spec import ACTION_MASK
 from envs.job_shop.generators import uniform
@@ -159,7 +160,7 @@ def test_training_on_a_gpu_makes_a_policy_for_any_machine(small, tmp_path):
     dispatcher = load_dispatcher(policy, small.definition)
     (outcome,) = roll_out(small.definition, {}, [uniform(4, 3, np.random.default_rng(0), name="i")], dispatcher)
     assert outcome.decisions > 0
-    longer = replace(run, ppo=replace(run.ppo, decisions=2 * run.ppo.decisions))
+    longer = replace(run, agent=replace(run.agent, decisions=2 * run.agent.decisions))
     with pytest.raises(UsageError, match=r"config\.ppo\.decisions"):
         train(small.definition, longer, tmp_path / "whole", device="cuda")
     assert train(small.definition, run, tmp_path / "whole", device="cpu") == policy

@@ -4,89 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-from sb3_contrib import MaskablePPO
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from torch import Tensor
 
-from agents.checkpoint import Checkpoint, save_checkpoint
+from agents.checkpoint import Checkpoint, build_network, load_checkpoint, save_checkpoint
+from agents.device import check_device
+from agents.interface import first_difference
 from agents.policy_dispatcher import PolicyDispatcher
-from agents.ppo.config import PPOConfig
-from agents.ppo.learner import check_credit, check_device, make_learner
-from agents.ppo.policy import GraphActorCriticPolicy
-from agents.ppo.state import check_state, restore_state, save_state
 from agents.provenance import git_revision, package_versions
+from agents.registry import agent_named
 from agents.rollout import roll_out
+from agents.run import TrainingRun
+from agents.state import LearnerParts, check_state, restore_state, save_state
 from agents.trackers import check_tracker, make_logger
-from envs.core import GraphVectorEnv, ProblemDefinition, UsageError
+from envs.core import GraphSpec, GraphVectorEnv, ProblemDefinition, UsageError
 from models.config import FlatConfig, NetworkConfig
-
-
-@dataclass(frozen=True)
-class ValidationConfig:
-    """How the best policy of a run is chosen.
-
-    Attributes:
-        options: Environment options whose drawn instances are validated on, e.g. larger sizes than trained on; the
-            other options are the training's.
-        instances: Number of instances.
-        every: Updates between two validations; 0 validates only at the end.
-        seed: Seed of the instances, apart from any training seed.
-    """
-
-    options: dict[str, Any]
-    instances: int = 32
-    every: int = 10
-    seed: int = 2**31
-
-    def __post_init__(self) -> None:
-        """Checks the numbers."""
-        for name, least in (("instances", 1), ("every", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise UsageError(f"validation.{name} is {getattr(self, name)}; expected at least {least}")
-
-
-@dataclass(frozen=True)
-class TrainingRun:
-    """Everything a run is configured with.
-
-    Attributes:
-        name: Name of the resulting policy in reports.
-        problem: Name of the problem.
-        options: Options of the training environment.
-        model: Shape of the network.
-        ppo: Settings of the learner.
-        validation: How the best policy is chosen.
-        save_every: Updates between two saves of the training state; 0 saves only at the end.
-    """
-
-    name: str
-    problem: str
-    options: dict[str, Any]
-    model: NetworkConfig
-    ppo: PPOConfig
-    validation: ValidationConfig
-    save_every: int = 10
-
-    def __post_init__(self) -> None:
-        """Checks the number."""
-        if self.save_every < 0:
-            raise UsageError(f"save_every is {self.save_every}; expected at least 0")
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Returns JSON-ready data."""
-        return {
-            "name": self.name,
-            "problem": self.problem,
-            "options": self.options,
-            "model": self.model.to_mapping(),
-            "ppo": self.ppo.to_mapping(),
-            "validation": vars(self.validation),
-            "save_every": self.save_every,
-        }
 
 
 def check_training(
@@ -115,9 +52,11 @@ def check_training(
         check_state(folder / "state", run.to_mapping())
     for options in (run.options, {**run.options, **run.validation.options}):
         problem = definition.bind(options)
-        check_credit(problem, definition.name, run.ppo)
+        agent_named(run.agent.name).check(problem, definition.name, run.agent)
         GraphVectorEnv(problem, 1).reset(seed=0)
-    _fitting_model(definition, run)
+    model = _fitting_model(definition, run)
+    if run.initial is not None:
+        initial_weights(run.initial, definition.bind(run.options).spec, model)
 
 
 def train(
@@ -145,17 +84,20 @@ def train(
         The folder of the best policy.
     """
     check_training(definition, run, folder, tracker=tracker, device=device)
-    learner = make_learner(definition, run.options, _fitting_model(definition, run), run.ppo, device=device)
-    config = run.to_mapping()
-    keeper = RunKeeper(definition, run, folder)
-    extra = restore_state(folder / "state", learner, config)
+    agent, model = agent_named(run.agent.name), _fitting_model(definition, run)
+    learner = agent.make(definition, run.options, model, run.agent, device=device)
+    parts, config = agent.parts(learner), run.to_mapping()
+    keeper = RunKeeper(definition, run, folder, parts)
+    extra = restore_state(folder / "state", parts, config)
     if extra is not None:
         keeper.resume(extra)
+    elif run.initial is not None:
+        parts.network.load_state_dict(initial_weights(run.initial, parts.adapter.env.problem.spec, model))
     learner.set_logger(make_logger(folder, tracker or {}, config, f"_{learner.num_timesteps}"))
-    remaining = run.ppo.decisions - learner.num_timesteps
+    remaining = run.agent.decisions - learner.num_timesteps
     if remaining > 0:
         learner.learn(
-            remaining if extra is not None else run.ppo.decisions,
+            remaining if extra is not None else run.agent.decisions,
             callback=CallbackList([keeper, *callbacks]),
             reset_num_timesteps=extra is None,
             progress_bar=progress_bar,
@@ -172,14 +114,16 @@ class RunKeeper(BaseCallback):
         definition: The problem.
         run: The configuration.
         folder: Folder of the run.
+        parts: Parts of the learner.
     """
 
-    def __init__(self, definition: ProblemDefinition, run: TrainingRun, folder: Path) -> None:
+    def __init__(self, definition: ProblemDefinition, run: TrainingRun, folder: Path, parts: LearnerParts) -> None:
         """Draws the validation instances."""
         super().__init__()
         self.definition = definition
         self.run = run
         self.folder = folder
+        self.parts = parts
         self.updates = 0
         self.best = math.inf
         self._revision = git_revision()  # of the code that was loaded, whatever happens to the files while it runs
@@ -214,38 +158,55 @@ class RunKeeper(BaseCallback):
         return every > 0 and self.updates > self._settled and self.updates % every == 0
 
     def _save(self) -> None:
-        learner = cast(MaskablePPO, self.model)
         extra = {"updates": self.updates, "best": self.best}
-        save_state(self.folder / "state", learner, self.run.to_mapping(), extra)
+        save_state(self.folder / "state", self.parts, self.run.to_mapping(), extra)
 
     def _validate(self) -> None:
         """Measures the greedy policy: the mean ratio of the objective to its bound at the start."""
-        policy = cast(GraphActorCriticPolicy, self.model.policy)
-        dispatcher = PolicyDispatcher(policy.network, self.run.name)
+        dispatcher = PolicyDispatcher(self.parts.network, self.run.name)
         outcomes = roll_out(self.definition, _behaviour(self.definition, self.run), self._instances, dispatcher)
         ratio = float(np.mean([o.objective / b for o, b in zip(outcomes, self._bounds, strict=True)]))
         self.logger.record("validation/objective_over_bound", ratio)
         if ratio < self.best:
             self.best = ratio
-            save_checkpoint(self.folder / "policy", self._checkpoint(policy, ratio))
+            save_checkpoint(self.folder / "policy", self._checkpoint(ratio))
 
-    def _checkpoint(self, policy: GraphActorCriticPolicy, ratio: float) -> Checkpoint:
+    def _checkpoint(self, ratio: float) -> Checkpoint:
         training = {
             **self.run.to_mapping(),
+            "learner": self.run.agent.name,
             "decisions_trained": self.num_timesteps,
             "validation_objective_over_bound": ratio,
             "git_revision": self._revision,
             "versions": package_versions(),
         }
-        spec = policy.spec
+        network = self.parts.network
         return Checkpoint(
             self.run.problem,
             _behaviour(self.definition, self.run),
-            policy.network.config,
-            spec.to_metadata(),
+            network.config,
+            self.parts.adapter.env.problem.spec.to_metadata(),
             training,
-            policy.network.state_dict(),
+            network.state_dict(),
         )
+
+
+def initial_weights(source: str, spec: GraphSpec, model: NetworkConfig) -> dict[str, Tensor]:
+    """Returns the weights of the checkpoint that a run starts from.
+
+    Args:
+        source: Folder of the checkpoint.
+        spec: The graph spec of the training environment.
+        model: Shape of the run's network.
+
+    Raises:
+        UsageError: The checkpoint is unreadable, was trained on other observations or has another shape.
+    """
+    checkpoint = load_checkpoint(source)
+    difference = first_difference(model.to_mapping(), checkpoint.model.to_mapping(), "its model")
+    if difference:
+        raise UsageError(f"initial is {source}, whose network has not the shape of this run's: {difference}")
+    return build_network(checkpoint, spec, f"initial: {source}").state_dict()
 
 
 def draw_instances(definition: ProblemDefinition, run: TrainingRun) -> list[Any]:

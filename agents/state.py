@@ -6,28 +6,71 @@ import itertools
 import json
 import shutil
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors_numpy
 from safetensors import torch as safetensors_torch
-from sb3_contrib import MaskablePPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import nn
 
 from agents.interface import first_difference
 from agents.ppo.adapter import GraphVecEnv
-from agents.ppo.buffer import GraphRolloutBuffer
-from agents.ppo.policy import GraphActorCriticPolicy
 from envs.core import Snapshot, UsageError
+from models.network import Network
 
 _LATEST = "latest"
 _NEXT_LATEST = ".latest.next"
 _UNFINISHED = ".unfinished"
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, BadZipFile)
 
 
-def save_state(folder: Path, learner: MaskablePPO, config: dict[str, Any], extra: dict[str, Any]) -> None:
+_REPLAY = "replay.npz"
+
+
+class Memory(Protocol):
+    """What a learner has experienced and goes on learning from."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Returns all that is stored, by name."""
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Takes over what `arrays` returned."""
+
+
+@dataclass(frozen=True)
+class LearnerParts:
+    """What of a learner has to be saved, whatever it learns by; names of modules and optimisers have no points.
+
+    Attributes:
+        learner: The algorithm.
+        adapter: The environment it learns in.
+        network: The network of its policy, which checkpoints hold.
+        modules: Everything with weights, the policy's network among it, by name.
+        optimisers: The optimisers, by name.
+        sampler: Generator of the actions.
+        shuffling: Generator of the minibatches.
+        memory: What outlives an update besides weights; None if nothing does.
+    """
+
+    learner: BaseAlgorithm
+    adapter: GraphVecEnv
+    network: Network
+    modules: Mapping[str, nn.Module]
+    optimisers: Mapping[str, torch.optim.Optimizer]
+    sampler: torch.Generator
+    shuffling: np.random.Generator
+    memory: Memory | None = None
+
+
+def save_state(folder: Path, parts: LearnerParts, config: dict[str, Any], extra: dict[str, Any]) -> None:
     """Saves a learner between two updates under ``folder`` and then forgets the save before.
 
     The new save is complete before ``latest`` names it, and the old one is removed only then, so a kill at any moment
@@ -35,22 +78,24 @@ def save_state(folder: Path, learner: MaskablePPO, config: dict[str, Any], extra
 
     Args:
         folder: Folder of the run's states.
-        learner: The learner, built by `make_learner`.
+        parts: Parts of the learner.
         config: What the training was configured with; `restore_state` insists on the same.
         extra: JSON-ready data of the caller, returned by `restore_state`.
     """
     temporary = folder / _UNFINISHED
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    policy, adapter, buffer = _parts(learner)
-    safetensors_torch.save_file(_tensors(policy), temporary / "learner.safetensors")
-    safetensors_numpy.save_file(_arrays(learner, adapter), temporary / "environment.safetensors")
+    learner = parts.learner
+    safetensors_torch.save_file(_tensors(parts), temporary / "learner.safetensors")
+    safetensors_numpy.save_file(_arrays(parts), temporary / "environment.safetensors")
+    if parts.memory is not None:
+        np.savez(temporary / _REPLAY, **cast(dict[str, Any], parts.memory.arrays()))
     data = {
         "config": config,
         "extra": extra,
         "num_timesteps": learner.num_timesteps,
         "n_updates": learner._n_updates,
-        "shuffling": buffer.generator.bit_generator.state,
+        "shuffling": parts.shuffling.bit_generator.state,
         "episodes": list(learner.ep_info_buffer or ()),
     }
     (temporary / "training.json").write_text(json.dumps(data), encoding="utf-8")
@@ -73,8 +118,8 @@ def check_state(folder: Path, config: dict[str, Any]) -> None:
         _read_data(_latest(folder), config)
 
 
-def restore_state(folder: Path, learner: MaskablePPO, config: dict[str, Any]) -> dict[str, Any] | None:
-    """Brings a freshly built learner to the latest save under ``folder``; None if there is none.
+def restore_state(folder: Path, parts: LearnerParts, config: dict[str, Any]) -> dict[str, Any] | None:
+    """Brings the parts of a freshly built learner to the latest save under ``folder``; None if there is none.
 
     Raises:
         UsageError: The save is unreadable or of a differently configured training.
@@ -86,21 +131,24 @@ def restore_state(folder: Path, learner: MaskablePPO, config: dict[str, Any]) ->
     try:
         tensors = safetensors_torch.load_file(source / "learner.safetensors")
         arrays = safetensors_numpy.load_file(source / "environment.safetensors")
-        return _restore(learner, data, tensors, arrays)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        if parts.memory is not None:
+            with np.load(source / _REPLAY, allow_pickle=False) as memory:
+                parts.memory.restore(memory)
+        return _restore(parts, data, tensors, arrays)
+    except _DAMAGE as error:
         raise UsageError(_unusable(source, error)) from None
 
 
 def _restore(
-    learner: MaskablePPO,
+    parts: LearnerParts,
     data: dict[str, Any],
     tensors: dict[str, torch.Tensor],
     arrays: dict[str, np.ndarray[Any, Any]],
 ) -> dict[str, Any]:
-    policy, adapter, buffer = _parts(learner)
-    _restore_tensors(policy, tensors)
-    _restore_arrays(learner, adapter, arrays)
-    buffer.generator.bit_generator.state = data["shuffling"]
+    learner = parts.learner
+    _restore_tensors(parts, tensors)
+    _restore_arrays(learner, parts.adapter, arrays)
+    parts.shuffling.bit_generator.state = data["shuffling"]
     learner.num_timesteps = data["num_timesteps"]
     learner._n_updates = data["n_updates"]
     learner.ep_info_buffer = deque(data["episodes"], maxlen=learner._stats_window_size)
@@ -138,41 +186,41 @@ def _unused(folder: Path, name: str) -> Path:
     return next(path for path in candidates if not path.exists())
 
 
-def _parts(learner: MaskablePPO) -> tuple[GraphActorCriticPolicy, GraphVecEnv, GraphRolloutBuffer]:
-    return (
-        cast(GraphActorCriticPolicy, learner.policy),
-        cast(GraphVecEnv, learner.env),
-        cast(GraphRolloutBuffer, learner.rollout_buffer),
-    )
-
-
-def _tensors(policy: GraphActorCriticPolicy) -> dict[str, torch.Tensor]:
-    weights = {f"weights.{name}": tensor.contiguous() for name, tensor in policy.network.state_dict().items()}
-    optimiser = {
-        f"optimiser.{index}.{name}": tensor.contiguous()
-        for index, values in policy.optimizer.state_dict()["state"].items()
+def _tensors(parts: LearnerParts) -> dict[str, torch.Tensor]:
+    weights = {
+        f"{kind}.{name}": tensor.contiguous()
+        for kind, module in parts.modules.items()
+        for name, tensor in module.state_dict().items()
+    }
+    optimisers = {
+        f"{kind}.{index}.{name}": tensor.contiguous()
+        for kind, optimiser in parts.optimisers.items()
+        for index, values in optimiser.state_dict()["state"].items()
         for name, tensor in values.items()
     }
-    return {**weights, **optimiser, "sampler": policy.sampler.get_state()}
+    return {**weights, **optimisers, "sampler": parts.sampler.get_state()}
 
 
-def _restore_tensors(policy: GraphActorCriticPolicy, tensors: dict[str, torch.Tensor]) -> None:
-    policy.sampler.set_state(tensors.pop("sampler"))
-    weights: dict[str, torch.Tensor] = {}
-    optimiser: dict[int, dict[str, torch.Tensor]] = {}
+def _restore_tensors(parts: LearnerParts, tensors: dict[str, torch.Tensor]) -> None:
+    parts.sampler.set_state(tensors.pop("sampler"))
+    weights: dict[str, dict[str, torch.Tensor]] = {name: {} for name in parts.modules}
+    states: dict[str, dict[int, dict[str, torch.Tensor]]] = {name: {} for name in parts.optimisers}
     for key, tensor in tensors.items():
         kind, rest = key.split(".", 1)
-        if kind == "weights":
-            weights[rest] = tensor
+        if kind in weights:
+            weights[kind][rest] = tensor
         else:
             index, name = rest.split(".", 1)
-            optimiser.setdefault(int(index), {})[name] = tensor
-    policy.network.load_state_dict(weights)
-    groups = policy.optimizer.state_dict()["param_groups"]
-    policy.optimizer.load_state_dict({"state": optimiser, "param_groups": groups})
+            states[kind].setdefault(int(index), {})[name] = tensor
+    for name, module in parts.modules.items():
+        module.load_state_dict(weights[name])
+    for name, optimiser in parts.optimisers.items():
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": states[name], "param_groups": groups})
 
 
-def _arrays(learner: MaskablePPO, adapter: GraphVecEnv) -> dict[str, np.ndarray[Any, Any]]:
+def _arrays(parts: LearnerParts) -> dict[str, np.ndarray[Any, Any]]:
+    learner, adapter = parts.learner, parts.adapter
     snapshot = adapter.env.snapshot()
     state = {f"state.{i}": _plain(array) for i, array in enumerate(snapshot.state)}
     return {
@@ -192,7 +240,7 @@ def _plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return array.reshape(-1).view(np.uint8) if array.dtype.fields else array
 
 
-def _restore_arrays(learner: MaskablePPO, adapter: GraphVecEnv, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+def _restore_arrays(learner: BaseAlgorithm, adapter: GraphVecEnv, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
     now = enumerate(adapter.env.state)
     state = tuple(arrays[f"state.{i}"].view(array.dtype).reshape(array.shape) for i, array in now)
     observation = adapter.env.restore(Snapshot(state, arrays["episode_steps"], arrays["done"]))
