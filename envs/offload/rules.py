@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from envs.core.problem import Floats, Rule
 from envs.offload.dynamics import weigh
-from envs.offload.state import OffloadState
+from envs.offload.state import Capacity, OffloadState, allocate, state_handle
 
 TIE = 1.02
 """Where the delay has no weight, choices of up to this multiple of the least cost are equal; the delay decides.
@@ -104,11 +104,30 @@ def _work(state: OffloadState, out: NDArray[np.float64]) -> None:
             out[lane, s] = bits
 
 
+def look_ahead(state: OffloadState) -> Floats:
+    """Mean weighted cost of sending the task to the server and going on greedily over drawn futures.
+
+    The tasks after the present one are drawn anew (Bertsekas, Tsitsiklis and Wu, "Rollout algorithms", J. Heuristics 3,
+    1997), the same for all servers; the true ones are not looked at. What is drawn follows from the state.
+    """
+    from envs.offload.simulation import look_ahead_values
+
+    lanes, servers = state.hertz.shape
+    paper = allocate(2, Capacity(servers, state.bits.shape[1], state.rate.shape[1]))
+    out = np.zeros((lanes, servers))
+    look_ahead_values(state_handle(state), state_handle(paper), FUTURES, DEPTH, out)
+    return out
+
+
+FUTURES, DEPTH = 8, 24
+"""Futures that `look_ahead` draws at every decision, and the further tasks of each."""
+
 _PUBLISHED = "Yang et al., arXiv 2509.10474"
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "greedy": Rule("greedy", greedy, "one step of the reward of " + _PUBLISHED),
+        "look_ahead": Rule("look_ahead", look_ahead, "Bertsekas, Tsitsiklis and Wu, J. Heuristics 3, 1997"),
         "all_cloud": Rule("all_cloud", all_cloud, "trivial"),
         "join_shortest_queue": Rule("join_shortest_queue", join_shortest_queue, "Winston, J. Appl. Prob. 14, 1977"),
         "least_work": Rule("least_work", least_work, "Harchol-Balter, Crovella and Murta, JPDC 59, 1999"),

@@ -74,35 +74,43 @@ def copy_lane(source: OffloadState, lane: int, target: OffloadState, to: int) ->
 
 
 @njit(cache=True, nogil=True)
-def rollout_values(
-    truth_handle: Handle[OffloadState], lane: int, paper_handle: Handle[OffloadState], futures: int, depth: int
-) -> NDArray[np.float64]:
-    """Mean weighted cost, for every choice of server, of going on greedily over drawn futures.
-
-    The tasks after the present one are drawn anew, the same for all choices; the true ones are not looked at.
+def look_ahead_values(
+    truth_handle: Handle[OffloadState],
+    paper_handle: Handle[OffloadState],
+    futures: int,
+    depth: int,
+    out: NDArray[np.float64],
+) -> None:
+    """Writes ``(L, S)`` mean weighted costs of every choice of server, going on greedily over drawn futures.
 
     Args:
         truth_handle: The state.
-        lane: The lane that asks.
-        paper_handle: Two lanes to work on; the generator of lane 0 draws.
-        futures: Number of futures.
+        paper_handle: Two lanes to work on.
+        futures: Number of futures, the same for all choices of a lane.
         depth: Further tasks of each.
+        out: ``(L, S)`` the values; those of lanes that have no task to dispatch stand.
     """
     truth, paper = truth_handle.arrays, paper_handle.arrays
-    servers = truth.size[lane, 0]
-    values = np.zeros(servers)
-    task = truth.next_task[lane]
-    for _ in range(futures):
-        copy_lane(truth, lane, paper, 0)
-        draw_arrivals(paper, 0, truth.dispatch[lane, task] + 1, task + 1)
-        paper.size[0, 1] = min(paper.size[0, 1], task + 1 + depth)
-        for s in range(servers):
-            copy_lane(paper, 0, paper, 1)
-            dispatch(paper, 1, s)
-            while paper.next_task[1] < paper.size[1, 1]:
-                dispatch(paper, 1, greedy_server(paper, 1))
-            values[s] += weigh(paper, 1, paper.cost[1])
-    return values / futures
+    for lane in range(out.shape[0]):
+        task = truth.next_task[lane]
+        if task >= truth.size[lane, 1]:
+            continue
+        paper.generator[0] = truth.generator[lane] ^ (np.uint64(task + 1) * _STRIDE)
+        for s in range(truth.size[lane, 0]):
+            out[lane, s] = 0.0
+        for _ in range(futures):
+            copy_lane(truth, lane, paper, 0)
+            draw_arrivals(paper, 0, truth.dispatch[lane, task] + 1, task + 1)
+            paper.size[0, 1] = min(paper.size[0, 1], task + 1 + depth)
+            for s in range(truth.size[lane, 0]):
+                copy_lane(paper, 0, paper, 1)
+                dispatch(paper, 1, s)
+                while paper.next_task[1] < paper.size[1, 1]:
+                    dispatch(paper, 1, greedy_server(paper, 1))
+                out[lane, s] += weigh(paper, 1, paper.cost[1]) / futures
+
+
+_STRIDE = np.uint64(0x9E3779B97F4A7C15)
 
 
 @njit(cache=True, nogil=True)

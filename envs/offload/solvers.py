@@ -1,4 +1,4 @@
-"""Solvers of whole episodes: random dispatching, look-ahead, a bandit, and plans made before the episode begins.
+"""Solvers of whole episodes: random dispatching, a bandit, and plans made before the episode begins.
 
 A plan is *open-loop*: it says for every step of the horizon where a task of that step goes, without seeing tasks or
 servers. It is made once for a system and preference on drawn episodes, and kept by the solver.
@@ -23,7 +23,7 @@ from envs.offload.draws import draw_tasks
 from envs.offload.generators import empty_state
 from envs.offload.preferences import place_of
 from envs.offload.replay import Replay
-from envs.offload.simulation import plan_costs, random_server, rollout_values
+from envs.offload.simulation import plan_costs, random_server
 from envs.offload.state import OffloadState, state_handle
 from envs.offload.types import Floats, Indices, OffloadInstance, System
 
@@ -57,36 +57,6 @@ class RandomCloud:
         replay = Replay(instance, seed)
         while not replay.finished:
             replay.dispatch(random_server(replay.state, 0, probability))
-        return replay.result()
-
-
-@dataclass(frozen=True)
-class LookAhead:
-    """Tries every server, goes on greedily over drawn futures, and takes the one of least mean weighted cost.
-
-    The tasks after the present one are drawn anew (Bertsekas, Tsitsiklis and Wu, "Rollout algorithms", J. Heuristics 3,
-    1997); it never sees the true ones.
-
-    Attributes:
-        futures: Futures drawn at every decision, the same for all servers.
-        depth: Further tasks of a future.
-    """
-
-    futures: int = 16
-    depth: int = 30
-
-    def __post_init__(self) -> None:
-        """Checks the numbers."""
-        _check_counts("look_ahead", {"futures": self.futures, "depth": self.depth})
-
-    def __call__(self, instance: OffloadInstance, /, *, seed: int = 0) -> SolverResult:
-        """Returns the execution."""
-        replay = Replay(instance)
-        paper = empty_state(instance.system, 2, seed)
-        handle = state_handle(paper)
-        while not replay.finished:
-            values = rollout_values(replay.handle, 0, handle, self.futures, self.depth)
-            replay.dispatch(int(values.argmin()))
         return replay.result()
 
 
@@ -241,7 +211,6 @@ def _check_counts(solver: str, numbers: Mapping[str, int]) -> None:
 SOLVERS: Mapping[str, Callable[..., Solver]] = MappingProxyType(
     {
         "random_cloud": RandomCloud,
-        "look_ahead": LookAhead,
         "linucb": LinUcb,
         "annealing": Annealing,
         "nsga2": Nsga2,

@@ -1,0 +1,83 @@
+"""Settings of imitation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+from agents.ppo.config import PPOConfig
+from envs.core import UsageError
+from envs.core.settings import build_settings
+
+
+@dataclass(frozen=True)
+class ImitationConfig:
+    """Settings of behaviour cloning with fresh demonstrations (a rule decides, the network learns to decide alike).
+
+    The value head learns the returns of the rule, so that reinforcement learning can go on from the checkpoint
+    (``initial``) with a critic that fits.
+
+    Attributes:
+        rule: Name of the problem's rule that demonstrates.
+        decisions: Environment decisions to train for, over all lanes.
+        lanes: Episodes that run side by side.
+        steps: Decisions a lane takes between two updates.
+        minibatch: Decisions in a minibatch.
+        epochs: Passes over the demonstrated decisions.
+        learning_rate: Adam's learning rate at the start.
+        final_learning_rate: Its value at the end; linear in between.
+        discount: Discount factor of the return that the value head learns.
+        gae_lambda: Lambda of that return's estimate.
+        entropy: Weight of an entropy bonus, which keeps the policy from being surer than the rule.
+        value: Weight of the value loss.
+        max_gradient_norm: Gradients are scaled down to this norm.
+        skip_forced: Let the environment take decisions that have a single legal action.
+        reward_scale: Factor on rewards before learning.
+        seed: Seed of instances, weights and shuffling.
+        threads: Threads that torch may use.
+    """
+
+    name: ClassVar[str] = "imitation"
+
+    rule: str = ""
+    decisions: int = 500_000
+    lanes: int = 64
+    steps: int = 64
+    minibatch: int = 1024
+    epochs: int = 3
+    learning_rate: float = 2e-3
+    final_learning_rate: float = 0.0
+    discount: float = 1.0
+    gae_lambda: float = 0.95
+    entropy: float = 0.0
+    value: float = 0.5
+    max_gradient_norm: float = 0.5
+    skip_forced: bool = True
+    reward_scale: float = 10.0
+    seed: int = 0
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        """Checks the settings, as those of PPO."""
+        if not self.rule:
+            raise UsageError("agent.settings.rule is ''; expected the name of a rule of the problem")
+        self.as_ppo()
+
+    def as_ppo(self) -> PPOConfig:
+        """The settings of a PPO learner that collects and stores in the same way."""
+        shared = {field.name for field in fields(PPOConfig)}
+        return PPOConfig(**{name: value for name, value in asdict(self).items() if name in shared})
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> ImitationConfig:
+        """Builds a config from plain data.
+
+        Raises:
+            UsageError: A field does not exist, or a value is of another type or out of range.
+        """
+        return build_settings(cls, values, "agent.settings")
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Returns plain data that `from_mapping` accepts."""
+        return asdict(self)
