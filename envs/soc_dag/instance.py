@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from envs.core.errors import UsageError
+from envs.core.fields import read_text
 from envs.soc_dag.formats.dax import read_dax
-from envs.soc_dag.formats.fields import read_text
 from envs.soc_dag.formats.json_text import load_json
 from envs.soc_dag.formats.saga import is_saga, read_saga
 from envs.soc_dag.formats.soc_text import looks_like_soc_text, read_soc_text

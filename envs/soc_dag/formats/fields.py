@@ -1,50 +1,14 @@
-"""Reading files and their fields: every mistake becomes one sentence that names file, field and value."""
+"""Fields of parsed files, checked: every mistake becomes one sentence that names field and value."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from envs.core.errors import UsageError
-
-
-def read_text(path: Path) -> str:
-    """Reads a text file.
-
-    Raises:
-        UsageError: The file cannot be read or is not text.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the instance file: {error.strerror}") from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise UsageError(f"{path}: expected a text file, found binary data")
-    return text
-
-
-@contextmanager
-def naming(path: Path | str) -> Iterator[None]:
-    """Puts the file's name before the message of a `UsageError` that is raised inside."""
-    try:
-        yield
-    except UsageError as error:
-        message = str(error)
-        raise UsageError(message if message.startswith(str(path)) else f"{path}: {message}") from None
-
-
-def shorten(value: object) -> str:
-    """Returns ``value`` as a message may show it: on one line and at most 40 characters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 40 else f"{text[:40]}..."
+from envs.core.fields import shorten
 
 
 def number(value: object, field: str, *, low: float = 0.0, infinite: bool = False) -> float:

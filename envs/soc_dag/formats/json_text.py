@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.core.errors import UsageError
-from envs.soc_dag.formats.fields import read_text
+from envs.core.fields import read_text
 
 
 def load_json(path: Path) -> Any:

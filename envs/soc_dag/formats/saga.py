@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from envs.core.errors import UsageError
-from envs.soc_dag.formats.fields import Fields, naming, shorten
+from envs.core.fields import naming, shorten
+from envs.soc_dag.formats.fields import Fields
 from envs.soc_dag.formats.json_text import load_json
 from envs.soc_dag.types import Chip, Floats, JobType, SocInstance, make_chip, single_dag
 

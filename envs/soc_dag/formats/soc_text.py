@@ -24,7 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from envs.core.errors import UsageError
-from envs.soc_dag.formats.fields import naming, parse_number, read_text, shorten
+from envs.core.fields import naming, read_text, shorten
+from envs.soc_dag.formats.fields import parse_number
 from envs.soc_dag.types import Arrivals, Chip, JobType, OperatingPoint, SocInstance, make_chip
 
 CHIP_KEYWORD = "add_new_resource"

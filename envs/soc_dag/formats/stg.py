@@ -12,7 +12,8 @@ import re
 from pathlib import Path
 
 from envs.core.errors import UsageError
-from envs.soc_dag.formats.fields import naming, parse_number, read_text, shorten
+from envs.core.fields import naming, read_text, shorten
+from envs.soc_dag.formats.fields import parse_number
 from envs.soc_dag.formats.synthesis import Synthesis, synthesise
 from envs.soc_dag.types import SocInstance
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from envs.core.errors import UsageError
-from envs.soc_dag.formats.fields import Fields, naming, shorten
+from envs.core.fields import naming, shorten
+from envs.soc_dag.formats.fields import Fields
 from envs.soc_dag.formats.json_text import load_json
 from envs.soc_dag.formats.synthesis import Synthesis, synthesise
 from envs.soc_dag.types import SocInstance

@@ -45,8 +45,9 @@ from typing import Any
 import numpy as np
 
 from envs.core.errors import UsageError
+from envs.core.fields import naming, read_text, shorten
 from envs.core.files import write_text
-from envs.soc_dag.formats.fields import Fields, naming, number, read_text, shorten
+from envs.soc_dag.formats.fields import Fields, number
 from envs.soc_dag.types import Arrivals, Chip, Failures, Floats, JobType, OperatingPoint, SocInstance, make_chip
 
 FORMAT = "soc_dag/1"

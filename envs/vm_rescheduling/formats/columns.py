@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from envs.core.errors import UsageError
-from envs.vm_rescheduling.formats.fields import number, shorten, whole
+from envs.core.fields import shorten
+from envs.vm_rescheduling.formats.fields import number, whole
 from envs.vm_rescheduling.types import Machines, VirtualMachines, VmInstance
 
 MACHINE_COLUMNS = ("machine", "cluster", "numa", "cores", "memory_mb")

@@ -1,50 +1,17 @@
-"""Reading files and their fields: every mistake becomes one sentence that names file, field and value."""
+"""Fields of parsed files, checked: every mistake becomes one sentence that names field and value."""
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from envs.core.errors import UsageError
+from envs.core.fields import read_text, shorten
 
 Json = Mapping[str, Any]
-
-
-def read_bytes(path: Path) -> bytes:
-    """Reads a file, unpacked if it is gzipped.
-
-    Raises:
-        UsageError: The file cannot be read or unpacked.
-    """
-    try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise UsageError(f"{path}: cannot be unpacked; expected a whole gzip file") from None
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the instance file: {error.strerror}") from None
-
-
-def read_text(path: Path) -> str:
-    """Reads a text file, gzipped or not.
-
-    Raises:
-        UsageError: The file cannot be read or is not text.
-    """
-    data = read_bytes(path)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise UsageError(f"{path}: expected a text file, found binary data")
-    return text
 
 
 def load_json(path: Path) -> Json:
@@ -61,22 +28,6 @@ def load_json(path: Path) -> Json:
     except (RecursionError, ValueError) as error:
         raise UsageError(f"{path}: is not JSON that can be read: {type(error).__name__}") from None
     return mapping(data, str(path))
-
-
-@contextmanager
-def naming(path: Path | str) -> Iterator[None]:
-    """Puts the file's name before the message of a `UsageError` that is raised inside."""
-    try:
-        yield
-    except UsageError as error:
-        message = str(error)
-        raise UsageError(message if message.startswith(str(path)) else f"{path}: {message}") from None
-
-
-def shorten(value: object) -> str:
-    """Returns ``value`` as a message may show it: on one line and at most 40 characters."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def mapping(value: object, where: str) -> Json:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from envs.core.errors import UsageError
+from envs.core.fields import naming, shorten
 from envs.core.files import write_text
 from envs.vm_rescheduling.formats.columns import MACHINE_COLUMNS, VM_COLUMNS, Table, from_columns, to_columns
-from envs.vm_rescheduling.formats.fields import Json, mapping, naming, number, shorten, text, whole
+from envs.vm_rescheduling.formats.fields import Json, mapping, number, text, whole
 from envs.vm_rescheduling.types import Objective, VmInstance
 
 FORMAT = "vm_rescheduling/1"

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from envs.core.errors import UsageError
-from envs.vm_rescheduling.formats.fields import Json, items, mapping, naming, shorten, text, whole
+from envs.core.fields import naming, shorten
+from envs.vm_rescheduling.formats.fields import Json, items, mapping, text, whole
 from envs.vm_rescheduling.types import Machines, VirtualMachines, VmInstance
 
 

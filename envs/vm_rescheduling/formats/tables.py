@@ -11,9 +11,9 @@ from types import ModuleType
 from typing import Any
 
 from envs.core.errors import UsageError
+from envs.core.fields import naming, read_text
 from envs.core.files import atomic_path, write_text
 from envs.vm_rescheduling.formats.columns import MACHINE_COLUMNS, VM_COLUMNS, Table, from_columns, to_columns
-from envs.vm_rescheduling.formats.fields import naming, read_text
 from envs.vm_rescheduling.types import VmInstance
 
 PARTS = ("machines", "vms")
