@@ -13,7 +13,8 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from agents.checkpoint import load_checkpoint
-from agents.ppo.learner import make_learner
+from agents.export import export_onnx
+from agents.registry import agent_named
 from agents.run import TrainingRun
 from envs.core import UsageError, problem
 from scripts import train
@@ -67,13 +68,15 @@ def test_every_experiment_makes_a_run_and_a_learner(experiment):
     )
     tiny = train.training_run(small)
     try:
-        learner = make_learner(problem(tiny.problem), tiny.options, tiny.model, tiny.agent)
+        agent = agent_named(tiny.agent.name)
+        parts = agent.parts(agent.make(problem(tiny.problem), tiny.options, tiny.model, tiny.agent))
     except UsageError as error:
         if "DISPATCHLAB_DATA" not in str(error):
             raise
         pytest.skip(str(error))
-    assert learner.env.num_envs == 2
-    assert learner.policy.model == made.model
+    assert parts.adapter.num_envs == 2
+    built, wanted = parts.network.config.to_mapping(), made.model.to_mapping()
+    assert {**built, "capacities": {}} == {**wanted, "capacities": {}}  # a flat network gets its room when it is built
 
 
 def assert_contains(whole, part):
@@ -84,15 +87,20 @@ def assert_contains(whole, part):
         assert whole == part
 
 
+NEEDED = {("agent", "imitation"): ("agent.settings.rule=spt",)}
+"""What a choice leaves to its user."""
+
+
 @pytest.mark.parametrize(
     ("group", "choice"),
     [(group, choice) for group in ("env", "agent", "model", "tracker", "launcher") for choice in choices(group)],
 )
 def test_every_choice_of_every_group_makes_a_run(group, choice):
-    chosen = settings(f"{group}={choice}")
+    also = NEEDED.get((group, choice), ())
+    chosen = settings(f"{group}={choice}", *also)
     made = train.training_run(chosen)
     assert made.name == f"{chosen['env']['problem']}_{chosen['agent']['name']}"
-    check_overrides("train", [f"{group}={choice}", "hydra.run.dir=no/such/folder"], train._check)
+    check_overrides("train", [f"{group}={choice}", *also, "hydra.run.dir=no/such/folder"], train._check)
 
 
 @pytest.mark.parametrize("group", ["agent", "model"])
@@ -122,6 +130,18 @@ def test_one_command_trains_and_the_same_command_goes_on(tmp_path, monkeypatch, 
     assert (folder / "policy" / "config.json").read_bytes() == before
     run(monkeypatch, *TINY, "output=elsewhere")
     assert load_checkpoint("elsewhere/policy").weights.keys() == checkpoint.weights.keys()
+
+
+def test_soft_actor_critic_trains_from_the_command_line_and_exports(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ours = [each for each in TINY if "agent.settings.steps" not in each]
+    run(monkeypatch, "agent=sac", *ours, "agent.settings.warm_up=32", "agent.settings.buffer=64")
+    folder = tmp_path / "runs" / "job_shop_sac"
+    training = load_checkpoint(folder / "policy").training
+    assert (training["learner"], training["sac"]["buffer"]) == ("sac", 64)
+    parity = export_onnx(load_checkpoint(folder / "policy"), tmp_path / "policy.onnx")
+    assert parity.states > 0
+    assert (tmp_path / "policy.onnx").exists()
 
 
 @pytest.mark.parametrize(
