@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core.errors import UsageError
+from envs.core.prepared import Prepared
 from envs.core.problem import Floats, Lanes, Problem
 from envs.core.random import next_word
 from envs.core.spec import ACTION_MASK, CONTEXT, COUNTS, Observation
@@ -101,9 +102,7 @@ class SocDag(Problem[SocState, SocInstance, Trace]):
         self.illegal_action_penalty = config.illegal_action_penalty
         self._decision = DECISIONS[config.decision]
         self.capacity = _capacity(config)
-        self._named: list[SocInstance] = list(config.instances)
-        self._labels = {id(instance): i for i, instance in enumerate(config.instances)}
-        self._tables: list[Tables] = [build_tables(instance) for instance in config.instances]
+        self._prepared = Prepared(config.instances, build_tables)
         for instance in config.instances:
             check_fit(instance, self.capacity)
         self.spec = soc_dag_spec(self.capacity, self._decision)
@@ -118,7 +117,7 @@ class SocDag(Problem[SocState, SocInstance, Trace]):
             word = int(next_word(state.generator, int(lane)))
             if self.config.instances:
                 label = word % len(self.config.instances)
-                self._load(state, int(lane), label, self._named[label], self._tables[label])
+                self._load(state, int(lane), label, self._prepared.instance(label), self._prepared.tables(label))
             else:
                 rng = np.random.default_rng(word)
                 scenario = self.config.scenarios[int(rng.integers(len(self.config.scenarios)))]
@@ -130,12 +129,8 @@ class SocDag(Problem[SocState, SocInstance, Trace]):
     def load(self, state: SocState, lane: int, instance: SocInstance) -> None:
         """Begins a new episode in ``lane`` on ``instance``."""
         check_fit(instance, self.capacity)
-        label = self._labels.get(id(instance), len(self._named))
-        if label == len(self._named):
-            self._labels[id(instance)] = label
-            self._named.append(instance)
-            self._tables.append(build_tables(instance))
-        self._load(state, lane, label, instance, self._tables[label])
+        label = self._prepared.label(instance)
+        self._load(state, lane, label, instance, self._prepared.tables(label))
         dynamics.begin(state, np.array([lane]), self._decision, self.config.remap)
 
     def step(self, state: SocState, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -220,7 +215,7 @@ class SocDag(Problem[SocState, SocInstance, Trace]):
     def instance(self, state: SocState, lane: int) -> SocInstance:
         """Returns the instance that ``lane`` is running."""
         label = int(state.episode["label"][lane])
-        return self._named[label] if label >= 0 else read_tables(state, lane, "drawn")
+        return self._prepared.instance(label) if label >= 0 else read_tables(state, lane, "drawn")
 
     def solution(self, state: SocState, lane: int) -> Trace:
         """Returns what ``lane`` has run so far."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core.errors import UsageError
+from envs.core.prepared import Prepared
 from envs.core.problem import Floats, Lanes, Problem
 from envs.core.random import next_word
 from envs.core.spec import ACTION_MASK, CONTEXT, COUNTS, Observation
@@ -18,7 +19,7 @@ from envs.vm_rescheduling.features import vm_spec
 from envs.vm_rescheduling.observe import observe_dynamic, observe_static
 from envs.vm_rescheduling.scenarios import SOURCES, Scenario
 from envs.vm_rescheduling.state import Capacity, VmState, allocate
-from envs.vm_rescheduling.tables import Tables, build_tables, check_fit, fits, load_tables, needed_capacity, read_tables
+from envs.vm_rescheduling.tables import build_tables, check_fit, fits, load_tables, needed_capacity, read_tables
 from envs.vm_rescheduling.types import TERMS, Objective, Plan, VmInstance
 
 REWARDS = ("scaled", "raw")
@@ -138,9 +139,7 @@ class VmRescheduling(Problem[VmState, VmInstance, Plan]):
         """Fixes the capacities."""
         self.config = config
         self.illegal_action_penalty = config.illegal_action_penalty
-        self._named: list[VmInstance] = list(config.instances)
-        self._tables: list[Tables] = [build_tables(instance) for instance in config.instances]
-        self._labels = {id(instance): label for label, instance in enumerate(self._named)}
+        self._prepared = Prepared(config.instances, build_tables)
         self._scenario = None if config.instances else _scenario(config)
         needed = needed_capacity(config.instances) if self._scenario is None else self._scenario.capacity
         given = {name: getattr(config, f"max_{name}") for name in Capacity._fields}
@@ -161,7 +160,7 @@ class VmRescheduling(Problem[VmState, VmInstance, Plan]):
             word = int(next_word(state.generator, lane))
             if self._scenario is None:
                 label = word % len(self.config.instances)
-                load_tables(state, lane, label, self._named[label], self._tables[label])
+                load_tables(state, lane, label, self._prepared.instance(label), self._prepared.tables(label))
                 continue
             instance = self._draw(self._scenario, np.random.default_rng(word))
             load_tables(state, lane, -1, instance, build_tables(instance))
@@ -180,12 +179,8 @@ class VmRescheduling(Problem[VmState, VmInstance, Plan]):
     def load(self, state: VmState, lane: int, instance: VmInstance) -> None:
         """Begins a new episode in ``lane`` on ``instance``."""
         check_fit(instance, self.capacity)
-        label = self._labels.get(id(instance), len(self._named))
-        if label == len(self._named):
-            self._labels[id(instance)] = label
-            self._named.append(instance)
-            self._tables.append(build_tables(instance))
-        load_tables(state, lane, label, instance, self._tables[label])
+        label = self._prepared.label(instance)
+        load_tables(state, lane, label, instance, self._prepared.tables(label))
         dynamics.begin(state, np.array([lane]))
 
     def step(self, state: VmState, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -244,7 +239,7 @@ class VmRescheduling(Problem[VmState, VmInstance, Plan]):
     def instance(self, state: VmState, lane: int) -> VmInstance:
         """Returns the instance that ``lane`` is running."""
         label = int(state.episode["label"][lane])
-        return self._named[label] if label >= 0 else read_tables(state, lane, "drawn")
+        return self._prepared.instance(label) if label >= 0 else read_tables(state, lane, "drawn")
 
     def solution(self, state: VmState, lane: int) -> Plan:
         """Returns the migrations of ``lane`` so far."""
