@@ -18,12 +18,15 @@ Colour = tuple[float, float, float]
 SYMBOLS = string.digits + string.ascii_lowercase + string.ascii_uppercase
 
 
-def colours(count: int) -> list[Colour]:
-    """Returns distinct colours: hues in steps of the golden section, brightness and saturation in turn."""
+def colour_of(hue: int, shade: int) -> Colour:
+    """Returns a colour: the hues of 0, 1, ... are steps of the golden section, shades come round after three."""
     shades = ((0.55, 0.95), (0.75, 0.75), (0.35, 0.85))
-    return [
-        colorsys.hsv_to_rgb((0.58 + index * 0.6180339887) % 1, *shades[index % len(shades)]) for index in range(count)
-    ]
+    return colorsys.hsv_to_rgb((0.58 + hue * 0.6180339887) % 1, *shades[shade % len(shades)])
+
+
+def colours(count: int) -> list[Colour]:
+    """Returns distinct colours: another hue and the next shade each time."""
+    return [colour_of(index, index) for index in range(count)]
 
 
 def hex_colour(colour: Colour) -> str:

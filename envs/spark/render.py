@@ -6,21 +6,18 @@ have not started are left out.
 
 from __future__ import annotations
 
-import colorsys
 import html
-import string
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.core.drawing import SYMBOLS, Colour, colour_of, figure_pixels, hex_colour
 from envs.spark.export import trace_rows
 from envs.spark.types import SparkInstance, Trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_SYMBOLS = string.digits + string.ascii_lowercase + string.ascii_uppercase
 
 
 def gantt_figure(instance: SparkInstance, trace: Trace) -> Figure:
@@ -54,12 +51,7 @@ def gantt_figure(instance: SparkInstance, trace: Trace) -> Figure:
 
 def gantt_array(instance: SparkInstance, trace: Trace) -> NDArray[np.uint8]:
     """Draws an execution as an ``(height, width, 3)`` uint8 picture."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = FigureCanvasAgg(gantt_figure(instance, trace))
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba(), np.uint8)  # type: ignore[no-untyped-call]
-    return pixels[..., :3].copy()
+    return figure_pixels(gantt_figure(instance, trace))
 
 
 def gantt_text(instance: SparkInstance, trace: Trace, width: int = 100) -> str:
@@ -72,7 +64,7 @@ def gantt_text(instance: SparkInstance, trace: Trace, width: int = 100) -> str:
     lines = [["."] * width for _ in range(instance.cores)]
     for row in rows:
         for column in range(int(np.ceil(row["start"] / scale)), min(int(np.ceil(row["end"] / scale)), width)):
-            lines[row["core"]][column] = _SYMBOLS[row["job"] % len(_SYMBOLS)]
+            lines[row["core"]][column] = SYMBOLS[row["job"] % len(SYMBOLS)]
     margin = len(str(instance.cores - 1))
     drawn = [f"{core:>{margin}} {''.join(line)}" for core, line in enumerate(lines)]
     return "\n".join([f"{_summary(instance, rows)} (one column = {scale:.3g} s)", *drawn])
@@ -81,7 +73,7 @@ def gantt_text(instance: SparkInstance, trace: Trace, width: int = 100) -> str:
 def gantt_html(instance: SparkInstance, trace: Trace) -> str:
     """Draws an execution as an HTML fragment that needs nothing from elsewhere; pointing at a task names it."""
     rows = trace_rows(instance, trace)
-    colours = [_hex(colour) for colour in _job_colours(instance)]
+    colours = [hex_colour(each) for each in _job_colours(instance)]
     scale, height = 1000.0 / _horizon(instance, rows), 12
     parts = []
     for row in rows:
@@ -118,17 +110,11 @@ def _summary(instance: SparkInstance, rows: list[dict[str, Any]]) -> str:
     return f"{instance.name}: {size}, {len(rows)} of {len(instance.durations)} tasks, latest end {end:.6g} s"
 
 
-def _job_colours(instance: SparkInstance) -> list[tuple[float, float, float]]:
-    """A hue a user, in steps of the golden section, and shades of it for the user's jobs in turn."""
+def _job_colours(instance: SparkInstance) -> list[Colour]:
+    """A hue a user, and shades of it for the user's jobs in turn."""
     seen: dict[str, int] = {}
     colours = []
     for job in instance.jobs:
         seen[job.user] = seen.get(job.user, -1) + 1
-        hue = (0.58 + instance.users.index(job.user) * 0.6180339887) % 1.0
-        saturation, value = ((0.6, 0.9), (0.75, 0.7), (0.4, 0.8))[seen[job.user] % 3]
-        colours.append(colorsys.hsv_to_rgb(hue, saturation, value))
+        colours.append(colour_of(instance.users.index(job.user), seen[job.user]))
     return colours
-
-
-def _hex(colour: tuple[float, float, float]) -> str:
-    return "#" + "".join(f"{round(255 * part):02x}" for part in colour)
