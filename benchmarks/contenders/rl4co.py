@@ -20,6 +20,7 @@ class JobShop(Contender):
 
         torch.set_num_threads(1)
         torch.set_grad_enabled(False)
+        # The library's generator and policy draw from torch's global generator; this process holds nothing else.
         torch.manual_seed(cell.seed)
         size = {"num_jobs": cell.jobs, "num_machines": cell.machines}
         self._env = JSSPEnv(generator_params={**size, "min_processing_time": 1, "max_processing_time": 99})
