@@ -1,8 +1,12 @@
 """What an observation holds: names, units and bounds of every feature, and the graph around them.
 
 A *place* of a VM is a NUMA node, of one on two nodes the first of a machine. A *gain* is a decrease of the weighted sum
-that is minimised, in units of what 16 free cores were worth in it at the start; gains of leaving and of coming add up
-except within a machine.
+that is minimised, in units of what 16 free cores were worth in it at the start. `gain_of_leaving` is that of taking a
+VM away; `largest_gain_of_coming` the largest of putting another of its kind somewhere, with the VM still where it is,
+over the places that the VM may go to; `gain_of_chosen_coming` the same of one place. Their sum is the gain of the
+migration to another machine. To the other NUMA node of the same machine it is the gain for `fr16` and `memory64`, which
+count nodes, but not for `fr64` and `occupied_hosts`, which count machines: the machine is neither left empty nor one VM
+fuller. `envs.vm_rescheduling.dynamics.gain_of_move` is exact for these too.
 """
 
 from __future__ import annotations

@@ -216,7 +216,9 @@ def best_migrations(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.uint64]]:
     """Returns VM, place, score and change of key of the up to ``count`` best migrations, one for each kind of it.
 
-    The key is the sum of hashes of types at places; plans that lead to the same placement have the same.
+    The score of a flip within a machine adds up gains too, which is not exact for ``fr64`` and ``occupied_hosts``; it
+    only ranks, what is reached is simulated. The key is the sum of hashes of types at places; plans that lead to the
+    same placement have the same.
     """
     episode = state.episode[lane]
     shift = np.uint64(salt) << np.uint64(20)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from envs.core.errors import UsageError
 from envs.core.problem import Solver, SolverResult
-from envs.vm_rescheduling.dynamics import TINY, fits, objectives, step
+from envs.vm_rescheduling.dynamics import TINY, best_gain, fits, gain_of_move, gains_add_up, objectives, step
 from envs.vm_rescheduling.execution import start
 from envs.vm_rescheduling.lookahead import best_migrations
 from envs.vm_rescheduling.state import VmState
@@ -150,13 +150,20 @@ def _play(state: VmState) -> None:
             return
         picked, most = -1, TINY
         for v in range(episode.vms):
-            vm = state.vm[0, v]
-            if state.mask[0, v] and vm.leave + vm.best > most:
-                picked, most = v, vm.leave + vm.best
+            gain = best_gain(state, 0, v) if state.mask[0, v] else -np.inf
+            if gain > most:
+                picked, most = v, gain
         if picked < 0:
             return
-        place, gain = -1, -np.inf
-        for n in range(episode.numas):
-            if state.gain[0, state.vm[0, picked].type, n] > gain and fits(state, 0, picked, n):
-                place, gain = n, state.gain[0, state.vm[0, picked].type, n]
-        _migrate(state, picked, place)
+        _migrate(state, picked, _best_place(state, picked))
+
+
+@njit(cache=True, nogil=True)
+def _best_place(state: VmState, v: int) -> int:
+    place, most, add_up = -1, -np.inf, gains_add_up(state, 0)
+    for n in range(state.episode[0].numas):
+        if fits(state, 0, v, n):
+            gain = state.gain[0, state.vm[0, v].type, n] if add_up else gain_of_move(state, 0, v, n)
+            if gain > most:
+                place, most = n, gain
+    return place

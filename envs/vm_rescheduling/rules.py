@@ -7,6 +7,7 @@ one. A rule stops when what it would do next gains nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -14,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from envs.core.problem import Floats, Rule
-from envs.vm_rescheduling.dynamics import TINY, fits, gain_of_move
+from envs.vm_rescheduling.dynamics import TINY, best_gain, fits, gain_of_move
 from envs.vm_rescheduling.state import VmState
 
 _LARGEST_OF_FILTER = 16
@@ -36,50 +37,36 @@ def _gain_elsewhere(state: VmState, lane: int, v: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _filter_and_score(state: VmState, out: NDArray[np.float64]) -> None:
-    vms = state.vm.shape[1]
+def _score(state: VmState, out: NDArray[np.float64], filtered: bool) -> None:
+    """Writes the priorities of local search, or of the filter and score of the baseline HA."""
     for lane in range(len(out)):
-        episode = state.episode[lane]
-        if episode.chosen >= 0:
-            _score_places(state, lane, out[lane], True)
-            continue
-        picked = -1
-        for v in range(episode.vms):
-            vm = state.vm[lane, v]
-            if not state.mask[lane, v] or vm.cores > _LARGEST_OF_FILTER:
-                continue
-            if (picked < 0 or vm.leave > state.vm[lane, picked].leave + TINY) and _gain_elsewhere(
-                state, lane, v
-            ) > -np.inf:
-                picked = v
-        stop = picked < 0 or state.vm[lane, picked].leave + _gain_elsewhere(state, lane, picked) <= TINY
-        out[lane, vms if stop else picked] = -1.0
+        if state.episode[lane].chosen >= 0:
+            _score_places(state, lane, out[lane], filtered)
+        elif filtered:
+            _filter_vms(state, lane, out[lane])
+        else:
+            _score_vms(state, lane, out[lane])
 
 
 @njit(cache=True, nogil=True)
-def _best_move(state: VmState, out: NDArray[np.float64]) -> None:
-    vms = state.vm.shape[1]
-    for lane in range(len(out)):
-        episode = state.episode[lane]
-        if episode.chosen >= 0:
-            _score_places(state, lane, out[lane], False)
+def _filter_vms(state: VmState, lane: int, out: NDArray[np.float64]) -> None:
+    vms, picked = state.vm.shape[1], -1
+    for v in range(state.episode[lane].vms):
+        vm = state.vm[lane, v]
+        if not state.mask[lane, v] or vm.cores > _LARGEST_OF_FILTER:
             continue
-        out[lane, vms] = -TINY
-        adds_up = episode.fr64 == 0 and episode.occupied_hosts == 0
-        for v in range(episode.vms):
-            if state.mask[lane, v]:
-                vm = state.vm[lane, v]
-                out[lane, v] = -(vm.leave + vm.best if adds_up else _gain_anywhere(state, lane, v))
+        if (picked < 0 or vm.leave > state.vm[lane, picked].leave + TINY) and _gain_elsewhere(state, lane, v) > -np.inf:
+            picked = v
+    stop = picked < 0 or state.vm[lane, picked].leave + _gain_elsewhere(state, lane, picked) <= TINY
+    out[vms if stop else picked] = -1.0
 
 
 @njit(cache=True, nogil=True)
-def _gain_anywhere(state: VmState, lane: int, v: int) -> float:
-    """Returns the largest gain of a migration of a VM, flips within its machine included."""
-    best = -np.inf
-    for n in range(state.episode[lane].numas):
-        if fits(state, lane, v, n):
-            best = max(best, gain_of_move(state, lane, v, n))
-    return best
+def _score_vms(state: VmState, lane: int, out: NDArray[np.float64]) -> None:
+    out[state.vm.shape[1]] = -TINY
+    for v in range(state.episode[lane].vms):
+        if state.mask[lane, v]:
+            out[v] = -best_gain(state, lane, v)
 
 
 @njit(cache=True, nogil=True)
@@ -94,15 +81,9 @@ def _score_places(state: VmState, lane: int, out: NDArray[np.float64], elsewhere
                 out[vms + 1 + n] = 1e6 if elsewhere else vm.leave - gain_of_move(state, lane, episode.chosen, n)
 
 
-def _filter_and_score_priority(state: VmState) -> Floats:
+def _priority(state: VmState, *, filtered: bool) -> Floats:
     out = np.zeros(state.mask.shape)
-    _filter_and_score(state, out)
-    return out
-
-
-def _best_move_priority(state: VmState) -> Floats:
-    out = np.zeros(state.mask.shape)
-    _best_move(state, out)
+    _score(state, out, filtered)
     return out
 
 
@@ -121,12 +102,14 @@ def _random(state: VmState) -> Floats:
 _ALL = (
     Rule(
         "ha",
-        _filter_and_score_priority,
+        partial(_priority, filtered=True),
         "of the VMs with up to 16 cores the one whose leaving gains most, to the place on another machine where it "
         f"gains most, with the check of memory: {_YANG}, the baseline HA",
     ),
     Rule(
-        "best_move", _best_move_priority, "the migration of any VM, NUMA flips included, that gains most: local search"
+        "best_move",
+        partial(_priority, filtered=False),
+        "the migration of any VM, NUMA flips included, that gains most: local search",
     ),
     Rule("random", _random, f"uniformly random choice: {_YANG}"),
 )
