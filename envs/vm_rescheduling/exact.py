@@ -43,8 +43,7 @@ def highs(*, time_limit: float = 60.0, threads: int = 2) -> Solver:
     Raises:
         UsageError: An option is out of range, or highspy is not installed.
     """
-    check_options("highs", time_limit, threads)
-    import_highspy()
+    check_highs("highs", time_limit, threads)
 
     def backend(model: LinearModel, seconds: float, seed: int, start: Floats | None) -> Optimum:
         return solve_highs(model, time_limit=seconds, threads=threads, seed=seed, start=start)
@@ -74,6 +73,12 @@ def cp_sat(*, time_limit: float = 60.0, workers: int = 0) -> Solver:
         return solve_cp_sat(model, time_limit=seconds, workers=workers, seed=seed, start=start)
 
     return _Exact(backend, float(time_limit))
+
+
+def check_highs(name: str, time_limit: float, threads: int) -> None:
+    """Raises `UsageError` if an option of a solver on HiGHS is out of range, or highspy is not installed."""
+    check_options(name, time_limit, threads)
+    import_highspy()
 
 
 def check_options(name: str, time_limit: float, threads: int) -> None:
@@ -127,11 +132,17 @@ def greedy(classes: VmClasses) -> Extraction:
 
 
 def result(instance: VmInstance, plans: list[Plan], bound: float) -> SolverResult:
-    """Returns the best of some plans as a solver's result; under churn each is cut to what can be carried out."""
-    if instance.changes:
+    """Returns the best of some plans as a solver's result.
+
+    Under churn each is cut to what can be carried out. With a goal each ends where it is reached, and of a plan that
+    misses it all beginnings count too.
+    """
+    if instance.changes or instance.objective.goal is not None:
         from envs.vm_rescheduling.execution import execute
 
         plans = [execute(instance, each) for each in plans]
+    if instance.objective.goal is not None:
+        plans = [beginning for each in plans for beginning in _beginnings(each)]
     values = [verify(instance, each) for each in plans]
     best = int(np.argmin(values))
     if instance.changes or not math.isfinite(bound):
@@ -140,10 +151,7 @@ def result(instance: VmInstance, plans: list[Plan], bound: float) -> SolverResul
     return SolverResult(plans[best], values[best], min(bound, values[best]), "optimal" if proven else "feasible")
 
 
-def prefixes(instance: VmInstance, moves: Plan) -> list[Plan]:
-    """Returns a plan, and with a goal also all of its beginnings, of which the shortest that reaches it is best."""
-    if instance.objective.goal is None:
-        return [moves]
+def _beginnings(moves: Plan) -> list[Plan]:
     return [Plan(moves.vm[:length], moves.numa[:length]) for length in range(len(moves.vm) + 1)]
 
 

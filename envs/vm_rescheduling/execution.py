@@ -33,7 +33,8 @@ def migrate(state: VmState, vm: int, numa: int) -> bool:
 def execute(instance: VmInstance, moves: Sequence[tuple[int, int]] | Plan) -> Plan:
     """Returns the moves that can be carried out when their turn comes, in order; the others are left out.
 
-    A move that is left out takes no time. VMs may have left or arrived since the plan was made.
+    A move that is left out takes no time. VMs may have left or arrived since the plan was made. Moves after the one
+    that reaches the objective's goal are left out too.
 
     Args:
         instance: The instance.

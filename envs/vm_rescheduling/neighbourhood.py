@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from envs.core.errors import UsageError
 from envs.core.problem import Solver, SolverResult
 from envs.vm_rescheduling.classes import VmClasses, classes_of
-from envs.vm_rescheduling.exact import check_options, greedy, prefixes, result
+from envs.vm_rescheduling.exact import check_highs, greedy, result
 from envs.vm_rescheduling.extraction import Extraction, extract
-from envs.vm_rescheduling.highs import import_highspy, solve_highs
+from envs.vm_rescheduling.highs import solve_highs
 from envs.vm_rescheduling.linear import Rescheduling
 from envs.vm_rescheduling.types import VmInstance
 
@@ -44,10 +44,9 @@ def lns(*, time_limit: float = 60.0, machines: int = 40, threads: int = 2) -> So
     Raises:
         UsageError: An option is out of range, or highspy is not installed.
     """
-    check_options("lns", time_limit, threads)
     if machines < 2:
         raise UsageError(f"lns: machines is {machines}; expected 2 or more")
-    import_highspy()
+    check_highs("lns", time_limit, threads)
     return _Lns(float(time_limit), machines, threads)
 
 
@@ -85,8 +84,7 @@ class _Lns:
             if found.proven and free.all():
                 break
             size = min(float(len(free)), max(2.0, size * (_GROW if quick else _SHRINK)))
-        plans = prefixes(instance, best.plan)
-        return result(instance, plans, float("nan"))._replace(bound=None, status="heuristic")
+        return result(instance, [best.plan], float("nan"))._replace(bound=None, status="heuristic")
 
 
 def _rank(found: Extraction) -> tuple[float, int]:

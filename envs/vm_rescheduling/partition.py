@@ -9,9 +9,9 @@ import numpy as np
 from envs.core.errors import UsageError
 from envs.core.problem import Solver, SolverResult
 from envs.vm_rescheduling.classes import classes_of
-from envs.vm_rescheduling.exact import check_options, prefixes, result
+from envs.vm_rescheduling.exact import check_highs, result
 from envs.vm_rescheduling.extraction import extract
-from envs.vm_rescheduling.highs import import_highspy, solve_highs
+from envs.vm_rescheduling.highs import solve_highs
 from envs.vm_rescheduling.linear import Rescheduling
 from envs.vm_rescheduling.types import VmInstance
 
@@ -35,10 +35,9 @@ def pop(*, parts: int = 2, time_limit: float = 60.0, threads: int = 2) -> Solver
     Raises:
         UsageError: An option is out of range, or highspy is not installed.
     """
-    check_options("pop", time_limit, threads)
     if parts < 1:
         raise UsageError(f"pop: parts is {parts}; expected 1 or more")
-    import_highspy()
+    check_highs("pop", time_limit, threads)
     return _Pop(parts, float(time_limit), threads)
 
 
@@ -70,5 +69,4 @@ class _Pop:
             if found.values is not None:
                 change += programme.change(found.values)
         moves = extract(classes, change, limit, seed=seed).plan
-        best = result(instance, prefixes(instance, moves), float("nan"))
-        return best._replace(bound=None, status="heuristic")
+        return result(instance, [moves], float("nan"))._replace(bound=None, status="heuristic")

@@ -9,9 +9,9 @@ import numpy as np
 
 from envs.core.problem import Solver, SolverResult
 from envs.vm_rescheduling.classes import classes_of
-from envs.vm_rescheduling.exact import check_options, greedy, result
+from envs.vm_rescheduling.exact import check_highs, greedy, result
 from envs.vm_rescheduling.extraction import extract
-from envs.vm_rescheduling.highs import import_highspy, solve_highs
+from envs.vm_rescheduling.highs import solve_highs
 from envs.vm_rescheduling.linear import LinearModel
 from envs.vm_rescheduling.types import MEMORY_PIECE, Floats, VmInstance
 
@@ -32,8 +32,7 @@ def per_vm(*, time_limit: float = 600.0, threads: int = 2) -> Solver:
     Raises:
         UsageError: An option is out of range, or highspy is not installed.
     """
-    check_options("per_vm", time_limit, threads)
-    import_highspy()
+    check_highs("per_vm", time_limit, threads)
     return _PerVm(float(time_limit), threads)
 
 

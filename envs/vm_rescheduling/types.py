@@ -145,8 +145,8 @@ class Objective:
     - ``memory64``: the share of free memory that pieces of 64 GiB cannot use, a NUMA node at a time;
     - ``occupied_hosts``: the share of machines with at least one VM.
 
-    With a goal it is the number of migrations until the weighted sum is at most the goal; a plan that ends above it
-    counts as ``migration_limit + 1 + 100 * excess``.
+    With a goal it is the number of migrations until the weighted sum is at most the goal, where the plan ends: none
+    follows a migration that reached it. A plan that ends above it counts as ``migration_limit + 1 + 100 * excess``.
 
     A rate whose denominator is 0 is 0.
 

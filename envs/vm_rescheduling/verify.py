@@ -22,7 +22,8 @@ def verify(instance: VmInstance, plan: Plan) -> float:
     arrived and were placed or turned away by best fit, in the order of time, departures first. The room that a VM
     leaves behind is free again once ``in_flight`` further moves have begun; until then it counts as taken, also for
     arriving VMs, unless the VM itself leaves. The objective is that of the placement at
-    ``delay + moves * migration_seconds``, with nothing held any more.
+    ``delay + moves * migration_seconds``, with nothing held any more. With a goal a plan ends with the first move after
+    which the goal is reached.
 
     Args:
         instance: The placement and the rules.
@@ -33,7 +34,7 @@ def verify(instance: VmInstance, plan: Plan) -> float:
         ``migration_limit + 1 + 100 * excess`` if the goal is missed.
 
     Raises:
-        UsageError: A move is not allowed; the message names the first one.
+        UsageError: A move is not allowed, or comes after the goal; the message names the first one.
     """
     moves = list(zip(plan.vm.tolist(), plan.numa.tolist(), strict=True))
     if len(moves) > instance.migration_limit:
@@ -44,9 +45,13 @@ def verify(instance: VmInstance, plan: Plan) -> float:
     replay = _Replay(instance)
     for number, (vm, numa) in enumerate(moves):
         replay.advance(instance.delay + number * instance.migration_seconds)
+        if number and instance.objective.goal is not None and _reaches(instance, replay.weighted_sum()):
+            raise UsageError(
+                f"{instance.name}: the plan goes on with move {number} although move {number - 1} reached the goal "
+                f"{instance.objective.goal:g}; expected it to end there"
+            )
         replay.migrate(number, vm, numa)
     replay.advance(instance.delay + len(moves) * instance.migration_seconds)
-    replay.release(len(moves))
     return _value(instance, replay.weighted_sum(), len(moves))
 
 
@@ -180,14 +185,19 @@ class _Replay:
         return None if rival is None else f"VM {self.instance.vms.names[rival]} of its group runs on that machine"
 
     def weighted_sum(self) -> float:
-        """The weighted sum of the objective's terms."""
-        cores, memory = sum(self.cores), sum(self.memory)
-        pieces = sum(64 * min(self.cores[n] // 32 for n in nodes) for nodes in self.nodes if len(nodes) == 2)
+        """The weighted sum of the objective's terms, where what is held counts as free."""
+        free_cores, free_memory = self.cores.copy(), self.memory.copy()
+        for _, vm, source in self.held:
+            for node in self._span(vm, source):
+                free_cores[node] += self.need[vm][0]
+                free_memory[node] += self.need[vm][1]
+        cores, memory = sum(free_cores), sum(free_memory)
+        pieces = sum(64 * min(free_cores[n] // 32 for n in nodes) for nodes in self.nodes if len(nodes) == 2)
         occupied = {self.machine[numa] for numa in self.place.values()}
         terms = {
-            "fr16": sum(free % 16 for free in self.cores) / cores if cores else 0.0,
+            "fr16": sum(free % 16 for free in free_cores) / cores if cores else 0.0,
             "fr64": (cores - pieces) / cores if cores else 0.0,
-            "memory64": sum(free % 65536 for free in self.memory) / memory if memory else 0.0,
+            "memory64": sum(free % 65536 for free in free_memory) / memory if memory else 0.0,
             "occupied_hosts": len(occupied) / len(self.nodes) if self.nodes else 0.0,
         }
         return sum(weight * terms[name] for name, weight in self.instance.objective.weights.items())
@@ -201,10 +211,15 @@ def _events(instance: VmInstance) -> list[tuple[float, int, int]]:
     return sorted(leaving + coming)
 
 
+def _reaches(instance: VmInstance, reached: float) -> bool:
+    goal = instance.objective.goal
+    return goal is not None and reached - goal <= _TOLERANCE
+
+
 def _value(instance: VmInstance, reached: float, moves: int) -> float:
     goal = instance.objective.goal
     if goal is None:
         return reached
-    if reached - goal <= _TOLERANCE:
+    if _reaches(instance, reached):
         return float(moves)
     return instance.migration_limit + 1 + 100 * (reached - goal)
