@@ -47,13 +47,14 @@ class ImitationLearner(MaskablePPO):
 
     def train(self) -> None:
         """Passes over the demonstrated decisions."""
-        self.policy.set_training_mode(True)
+        policy = cast(GraphActorCriticPolicy, self.policy)
+        policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         imitation, errors, agreement = [], [], []
         for _ in range(self.n_epochs):
             for batch in self.rollout_buffer.get(self.batch_size):
                 actions = batch.actions.long().flatten()
-                values, chosen, entropy = self.policy.evaluate_actions(batch.observations, actions)
+                values, chosen, entropy = policy.evaluate_actions(batch.observations, actions)
                 missed, error = -chosen.mean(), functional.mse_loss(values.flatten(), batch.returns)
                 loss = missed + self.vf_coef * error - self.ent_coef * entropy.mean()
                 self.policy.optimizer.zero_grad()

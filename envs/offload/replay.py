@@ -46,8 +46,8 @@ class Replay:
     def result(self) -> SolverResult:
         """Returns the finished execution with its weighted cost."""
         tasks = len(self._instance.bits)
-        arrays = (self.state.server, self.state.uploaded, self.state.completed)
+        server = self.state.server[0, :tasks].copy()
+        uploaded, completed = self.state.uploaded[0, :tasks].copy(), self.state.completed[0, :tasks].copy()
         objective = np.empty(1)
         dynamics.weighted(self.handle, objective)
-        server, uploaded, completed = (array[0, :tasks].copy() for array in arrays)
         return SolverResult(EventLog(server, uploaded, completed), float(objective[0]), None, "heuristic")
