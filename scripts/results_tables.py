@@ -18,6 +18,7 @@ from agents.evaluation.report import statement
 from agents.evaluation.rows import ResultRow, read_csv
 from agents.evaluation.seeds import seed_table, stochastic_rows, summarise_seeds
 from agents.evaluation.tables import comparison_table, entries, excess_table, read_literature, variant_table
+from agents.provenance import join_commands
 from envs.core import Benchmark, ProblemDefinition, UsageError, problem, problems
 from envs.core.errors import exit_on_usage_error
 from envs.core.files import write_text
@@ -83,9 +84,7 @@ def front_section(definition: ProblemDefinition, rows: Sequence[ResultRow], file
     criteria = definition.bind({}).criteria
     names = " and ".join(f"{criterion.name} ({criterion.unit})" for criterion in criteria)
     if are_points(rows):
-        text = (
-            f"A row a method and preference: mean {names}; the hypervolumes sum them up.\n"
-        )
+        text = f"A row a method and preference: mean {names}; the hypervolumes sum them up.\n"
     else:
         unit = definition.trade_off.volume_unit if definition.trade_off else 1.0
         product = " x ".join(criterion.unit for criterion in criteria)
@@ -124,7 +123,7 @@ def section(
 
 def _repeat(rows: Sequence[ResultRow], file: Path, results: Path) -> str:
     """How the rows of a file were measured."""
-    commands = "\n".join(dict.fromkeys(row.command for row in rows))
+    commands = "\n".join(join_commands(row.command for row in rows))
     revisions = ", ".join(f"`{revision}`" for revision in dict.fromkeys(row.git_revision for row in rows))
     name = file.relative_to(results.parent).as_posix()
     return f"\n#### How to repeat\n\n`{name}` was measured by\n\n```sh\n{commands}\n```\n\nat revision {revisions}.\n"

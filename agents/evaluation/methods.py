@@ -6,7 +6,7 @@ import time
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,12 +33,14 @@ class Method(ABC):
         kind: Value for the column ``kind``.
         variant: Value for the column ``variant``.
         definition: The problem.
+        entry: What the user wrote for it, one string; empty where that was a mapping.
     """
 
     name: str
     kind: str
     variant: str
     definition: ProblemDefinition
+    entry: str = field(default="", kw_only=True)
 
     @property
     @abstractmethod
@@ -198,12 +200,18 @@ def build_methods(
     if max_lanes < 1:
         raise UsageError(f"lanes is {max_lanes}; expected at least 1")
     specifications: list[MethodSpecification] = []
+    written: list[str] = []
     for entry in entries:
-        specifications.extend(_expand(definition, parse_method(entry)))
+        meant = _expand(definition, parse_method(entry))
+        specifications.extend(meant)
+        written.extend([entry if isinstance(entry, str) else ""] * len(meant))
     if not specifications:
         raise UsageError("methods is empty; expected at least one, for example rule:spt")
     builders = {"rule": _rule, "solver": _solver, "checkpoint": _checkpoint, "onnx": _onnx}
-    methods = [builders[spec.kind](definition, spec, options, max_lanes) for spec in specifications]
+    methods = [
+        replace(builders[spec.kind](definition, spec, options, max_lanes), entry=entry)
+        for spec, entry in zip(specifications, written, strict=True)
+    ]
     seen: set[tuple[str, str, str]] = set()
     for spec, method in zip(specifications, methods, strict=True):
         key = (method.name, method.kind, method.variant)
@@ -267,7 +275,7 @@ def _solver(
         raise UsageError(f"method {spec}: {error}") from None
     shown = settings
     if is_dataclass(solver):
-        values = {field.name: getattr(solver, field.name) for field in fields(solver) if field.name != "name"}
+        values = {each.name: getattr(solver, each.name) for each in fields(solver) if each.name != "name"}
         shown = {key: value for key, value in values.items() if isinstance(value, bool | int | float | str)}
     return SolverMethod(
         str(spec.settings.get("name", spec.target)), "solver", describe_settings(shown), definition, solver
@@ -357,12 +365,12 @@ def describe(
     """
     config = definition.configure(options)
     shown: dict[str, Scalar | None] = {}
-    for field in fields(definition.config):
-        value = getattr(config, field.name)
-        silent = field.name.startswith("max_") or field.name in _REWARD_OPTIONS
-        spoken = field.name in told or (field.name in options and value != field.default)
+    for each in fields(definition.config):
+        value = getattr(config, each.name)
+        silent = each.name.startswith("max_") or each.name in _REWARD_OPTIONS
+        spoken = each.name in told or (each.name in options and value != each.default)
         if isinstance(value, bool | int | float | str) and spoken and not silent:
-            shown[field.name] = value
+            shown[each.name] = value
     return describe_settings({**shown, **settings})
 
 
@@ -381,7 +389,7 @@ class _Settings:
 
     def __init__(self, definition: ProblemDefinition, spec: MethodSpecification, own: Sequence[str]) -> None:
         self._spec = spec
-        known = [field.name for field in fields(definition.config)]
+        known = [each.name for each in fields(definition.config)]
         for key in spec.settings:
             if key not in own and key not in known:
                 raise UsageError(

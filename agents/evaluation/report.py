@@ -13,7 +13,7 @@ from agents.evaluation.plots import gap_plot, group_plot, time_plot
 from agents.evaluation.rows import ResultRow, metric_names
 from agents.evaluation.seeds import signed, stochastic_rows, summarise_seeds
 from agents.evaluation.summary import MethodSummary, baseline_key, group_names, summarise
-from agents.provenance import package_versions
+from agents.provenance import join_commands, package_versions
 from agents.rollout import Outcome
 from envs.core import Benchmark, ProblemDefinition, UsageError
 from envs.core.files import write_text
@@ -162,7 +162,7 @@ def statement(definition: ProblemDefinition, benchmark: Benchmark, names: Sequen
 def provenance(rows: Sequence[ResultRow]) -> dict[str, str]:
     """What a reader needs to produce the rows again."""
     return {
-        "command": " | ".join(dict.fromkeys(row.command for row in rows)),
+        "command": " | ".join(join_commands(row.command for row in rows)),
         "git revision": ", ".join(dict.fromkeys(row.git_revision for row in rows)),
         "seeds": ", ".join(str(seed) for seed in sorted({row.seed for row in rows})),
         "references": ", ".join(dict.fromkeys(row.reference_source for row in rows if row.reference_source)),

@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.evaluation.methods import Method
 from agents.evaluation.rows import ResultRow, ResultStore, RunKey, gap_percent
+from agents.provenance import command_of_method
 from agents.rollout import Outcome
 from envs.core import Benchmark, UsageError
 
@@ -21,7 +22,7 @@ class Origin:
 
     Attributes:
         git_revision: Revision of the program.
-        command: Command that produces the rows.
+        command: Command that produces the rows; a row says the part of it that runs its own method.
     """
 
     git_revision: str
@@ -109,7 +110,7 @@ def _row(benchmark: Benchmark, method: Method, outcome: Outcome, origin: Origin)
         ms_per_decision=round(outcome.ms_per_decision, 6) if outcome.decisions else None,
         verified=True,
         git_revision=origin.git_revision,
-        command=origin.command,
+        command=command_of_method(origin.command, method.entry) if method.entry else origin.command,
         metrics=dict(measure(outcome.instance, outcome.solution)) if measure is not None else {},
     )
 

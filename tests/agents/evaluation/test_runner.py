@@ -54,8 +54,20 @@ def test_a_row_says_everything(tmp_path):
     assert (b.objective, b.gap_percent, b.reference_is_bound, b.reference_source) == (8.0, 60.0, True, "someone, once")
     assert (c.reference, c.gap_percent, c.reference_source) == (None, None, "")
     assert a.verified
-    assert (a.decisions, a.git_revision, a.command) == (2, "abc123", "python scripts/evaluate.py")
+    assert (a.decisions, a.git_revision, a.command) == (
+        2, "abc123", "python scripts/evaluate.py 'methods=[\"rule:spt\"]'",
+    )  # fmt: skip
     assert a.ms_per_decision == pytest.approx(1000 * a.wall_seconds / 2, abs=1e-3)
+
+
+def test_a_row_says_the_command_of_its_own_method(tmp_path):
+    rows = run(ResultStore(tmp_path), "rule:all;builder=active", {"rule": "spt", "builder": "append"}, "rule:random")
+    told = {(row.variant, row.command) for row in rows if row.method in ("spt", "random")}
+    assert told == {
+        ("builder=active", "python scripts/evaluate.py 'methods=[\"rule:all;builder=active\"]'"),
+        ("builder=append", "python scripts/evaluate.py"),  # a mapping is not written as one string
+        ("builder=non_delay", "python scripts/evaluate.py 'methods=[\"rule:random\"]'"),
+    }
 
 
 def test_both_files_give_the_rows_back(tmp_path):
