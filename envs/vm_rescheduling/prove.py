@@ -2,6 +2,7 @@
 
     python -m envs.vm_rescheduling.prove medium_h_mnl50 ordering --time-limit 60
     python -m envs.vm_rescheduling.prove large --solver lns --time-limit 60
+    python -m envs.vm_rescheduling.prove medium_h_mnl50 --instances h_0 --solver per_vm --table other.csv
 
 Rows of the table ``data/references.csv`` for the instances of the named benchmarks are replaced where the new value or
 the new bound is better; the others stay. Values are those of plans that the verifier has accepted.
@@ -35,7 +36,7 @@ class Known:
     Attributes:
         value: Objective of the best plan.
         lower_bound: Proven lower bound.
-        source: How both were found.
+        source: How the value was found.
     """
 
     value: float
@@ -84,13 +85,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("benchmarks", nargs="+", choices=tuple(BENCHMARKS), metavar="BENCHMARK")
     parser.add_argument("--time-limit", type=float, default=60.0, help="seconds for each instance (default 60)")
-    parser.add_argument("--solver", choices=("highs", "lns"), default="highs")
+    parser.add_argument("--solver", choices=("highs", "lns", "per_vm"), default="highs")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--instances", nargs="+", metavar="NAME", help="names of the instances; all by default")
     parser.add_argument("--table", type=Path, default=_PATH)
     options = parser.parse_args(argv)
     try:
         for name in options.benchmarks:
-            for instance in BENCHMARKS[name]().instances:
+            benchmark = BENCHMARKS[name]()
+            for instance in (benchmark.select(options.instances) if options.instances else benchmark).instances:
                 found = solve(instance, options.solver, options.time_limit, options.threads)
                 known = read_table(options.table)
                 known[instance.name] = better(known.get(instance.name), found)
