@@ -45,10 +45,10 @@ class Known:
 
 
 def solve(instance: VmInstance, solver: str, time_limit: float, threads: int) -> Known:
-    """Returns what a solver finds; the bound is 0, which no objective is below, where it proves none."""
+    """Returns what a solver finds; the bound is 0, which no objective is below, where it proves no better."""
     result = SOLVERS[solver](time_limit=time_limit, threads=threads)(instance)
     value = verify(instance, result.solution)
-    return Known(value, result.bound or 0.0, f"this project: {solver}, {time_limit:g} s")
+    return Known(value, max(0.0, result.bound or 0.0), f"this project: {solver}, {time_limit:g} s")
 
 
 def better(old: Known | None, new: Known) -> Known:
