@@ -22,7 +22,7 @@ from envs.core import Benchmark, ProblemDefinition, UsageError, problem
 from envs.core.errors import exit_on_usage_error
 from envs.core.files import write_text
 from scripts.docs_pages import table
-from scripts.results_tables import find_benchmark
+from scripts.results_tables import find_owner
 
 COLUMNS = ("group", "method", "metric", "value", "source")
 OBJECTIVE = "objective"
@@ -59,7 +59,7 @@ def page(file: Path) -> str:
         raise UsageError(f"{file}: there is no such result file")
     rows = read_csv(file)
     definition = problem(file.parent.name)
-    benchmark = find_benchmark(definition, rows, file)
+    _, benchmark = find_owner(definition, rows, file)
     literature = file.parent.parent / "literature" / f"{definition.name}_{benchmark.name}_metrics.csv"
     published = read_published(literature) if literature.exists() else {}
     wanted = dict.fromkeys([OBJECTIVE, *(metric for _, _, metric in published), *definition.shown_metrics])
