@@ -59,7 +59,7 @@ def page(file: Path) -> str:
         raise UsageError(f"{file}: there is no such result file")
     rows = read_csv(file)
     definition = problem(file.parent.name)
-    _, benchmark = find_owner(definition, rows, file)
+    definition, benchmark = find_owner(definition, rows, file)
     literature = file.parent.parent / "literature" / f"{definition.name}_{benchmark.name}_metrics.csv"
     published = read_published(literature) if literature.exists() else {}
     wanted = dict.fromkeys([OBJECTIVE, *(metric for _, _, metric in published), *definition.shown_metrics])
