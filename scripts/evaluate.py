@@ -25,7 +25,7 @@ from rich.table import Table
 from agents.evaluation.methods import Method, build_methods
 from agents.evaluation.report import ChartFolder, ReportSettings, statement, write_report
 from agents.evaluation.rows import ResultRow, ResultStore, merge, read_csv, write_csv
-from agents.evaluation.runner import Origin, evaluate
+from agents.evaluation.runner import Origin, evaluate, refer
 from agents.evaluation.seeds import SeedSummary, signed, stochastic_rows, summarise_seeds
 from agents.evaluation.summary import MethodKey, group_names, summarise
 from agents.provenance import command_line, git_revision
@@ -69,7 +69,8 @@ def run(settings: Mapping[str, Any]) -> None:
     watch = charts.watch if settings["report"] else None
     evaluate(benchmark, methods, seeds, store, origin, watch=watch, progress=True)
     if settings["csv"]:
-        write_csv(settings["csv"], merge(earlier, _rows_of(methods, benchmark, store)))
+        known = [refer(row, benchmark) if row.instance in names else row for row in earlier]
+        write_csv(settings["csv"], merge(known, _rows_of(methods, benchmark, store)))
     if settings["report"]:
         path = store.folder / "report.html"
         write_report(path, definition, benchmark, store.rows, charts.charts(store.rows), report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agents.evaluation.methods import Method
@@ -91,20 +91,31 @@ def _plan(
     return plan
 
 
+def refer(row: ResultRow, benchmark: Benchmark) -> ResultRow:
+    """Returns a row against the reference that a benchmark has for its instance now."""
+    reference = benchmark.references.get(row.instance)
+    return replace(
+        row,
+        reference=reference.value if reference else None,
+        reference_source=reference.source if reference else "",
+        reference_is_bound=reference.is_bound if reference else False,
+        gap_percent=gap_percent(row.objective, reference),
+    )
+
+
 def _row(benchmark: Benchmark, method: Method, outcome: Outcome, origin: Origin) -> ResultRow:
-    reference = benchmark.references.get(outcome.instance.name)
     measure = method.definition.metrics
-    return ResultRow(
+    row = ResultRow(
         instance=outcome.instance.name,
         method=method.name,
         kind=method.kind,
         variant=method.variant,
         seed=outcome.seed,
         objective=outcome.objective,
-        reference=reference.value if reference else None,
-        reference_source=reference.source if reference else "",
-        reference_is_bound=reference.is_bound if reference else False,
-        gap_percent=gap_percent(outcome.objective, reference),
+        reference=None,
+        reference_source="",
+        reference_is_bound=False,
+        gap_percent=None,
         wall_seconds=round(outcome.wall_seconds, 6),
         decisions=outcome.decisions,
         ms_per_decision=round(outcome.ms_per_decision, 6) if outcome.decisions else None,
@@ -113,6 +124,7 @@ def _row(benchmark: Benchmark, method: Method, outcome: Outcome, origin: Origin)
         command=command_of_method(origin.command, method.entry) if method.entry else origin.command,
         metrics=dict(measure(outcome.instance, outcome.solution)) if measure is not None else {},
     )
+    return refer(row, benchmark)
 
 
 @contextlib.contextmanager

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agents.evaluation.rows import read_csv
+from agents.evaluation.rows import read_csv, write_csv
 from envs.core import UsageError
 from scripts import evaluate, results_tables
 
@@ -41,7 +42,11 @@ def test_one_command_gives_rows_report_and_table(tmp_path, monkeypatch, capsys):
     report = Path("out/report.html").read_text(encoding="utf-8")
     assert "http" not in report
     assert report.count("<svg") > 3  # plots, and charts of the first instance
+    write_csv("results.csv", [replace(row, reference=1.0, gap_percent=0.0) for row in rows])  # as of an older table
     run(monkeypatch, *arguments, "methods=[rule:spt_mwkr,rule:mwkr]")
+    assert [(row.reference, row.gap_percent) for row in read_csv("results.csv")[:6]] == [
+        (row.reference, row.gap_percent) for row in rows
+    ]
     assert "2 new rows, 6 there before" in capsys.readouterr().out
     assert len(read_csv("results.csv")) == 8
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "results.csv"]

@@ -11,7 +11,7 @@ from pyarrow import parquet
 
 from agents.evaluation.methods import build_methods
 from agents.evaluation.rows import COLUMNS, ResultStore, gap_percent, merge, read_csv, write_csv, write_parquet
-from agents.evaluation.runner import Origin, evaluate
+from agents.evaluation.runner import Origin, evaluate, refer
 from agents.rollout import VerificationError
 from envs.core import Benchmark, Reference, UsageError, problem
 from envs.job_shop.types import JobShopInstance
@@ -68,6 +68,14 @@ def test_a_row_says_the_command_of_its_own_method(tmp_path):
         ("builder=append", "python scripts/evaluate.py"),  # a mapping is not written as one string
         ("builder=non_delay", "python scripts/evaluate.py 'methods=[\"rule:random\"]'"),
     }
+
+
+def test_a_row_is_measured_against_a_new_reference(tmp_path):
+    row = run(ResultStore(tmp_path), "rule:spt")[1]
+    now = replace(BENCHMARK, references={"b": Reference(4.0, "someone else", False, 4.0)})
+    expected = replace(row, reference=4.0, reference_source="someone else", reference_is_bound=False, gap_percent=100.0)
+    assert refer(row, now) == expected
+    assert refer(expected, BENCHMARK) == row
 
 
 def test_both_files_give_the_rows_back(tmp_path):
