@@ -24,6 +24,7 @@ from rich.table import Table
 from agents.evaluation.front_runner import (
     FrontStore,
     FrontSummary,
+    earlier_points,
     point_rows,
     run_fronts,
     summarise_fronts,
@@ -79,15 +80,20 @@ def run(settings: Mapping[str, Any]) -> None:
     setting = {"instances": names, "weights": weights, "seed": seed, "problem": definition.name}
     store = FrontStore(Path(settings["output"]), setting, resume=bool(settings["resume"]))
 
-    with progress_bar(len(methods) * len(weights) * len(names), True) as advance:
-        runs = run_fronts(trade_off, benchmark, methods, weights, seed, store, advance=advance)
-    comparison = {"baseline": baseline, "confidence": confidence, "resamples": resamples}
-    summaries = summarise_fronts(trade_off, benchmark, runs, weights, **comparison)
     origin = Origin(git_revision(), command_line(sys.argv))
+
+    with progress_bar(len(methods) * len(weights) * len(names), True) as advance:
+        runs = run_fronts(trade_off, benchmark, methods, weights, seed, store, origin, advance=advance)
+    points = point_rows(trade_off, benchmark, runs, weights, seed)
+    replaced = {row.key for row in points}
+    others = [row for row in merged["points"] if row.key not in replaced]
+    earlier = earlier_points(trade_off, benchmark, others, seed)
+    comparison = {"baseline": baseline, "confidence": confidence, "resamples": resamples}
+    summaries = summarise_fronts(trade_off, benchmark, runs, weights, earlier=earlier, **comparison)
     criteria = [criterion.name for criterion in trade_off.criteria(benchmark.instances[0])]
     rows = {
-        "points": point_rows(trade_off, benchmark, runs, weights, seed, origin),
-        "hypervolume": volume_rows(summaries, seed, origin, criteria),
+        "points": points,
+        "hypervolume": volume_rows(summaries, seed, criteria),
     }
     for name, own in rows.items():
         write_csv(store.folder / f"{name}.csv", own)

@@ -35,6 +35,7 @@ class FrontRun:
         objective: ``(preferences, instances)`` weighted costs.
         seconds: Wall time of all runs together.
         decisions: Decisions of all runs together; 0 for a solver.
+        origin: Program and command that made the runs; "unknown" where the file of an earlier call does not say.
     """
 
     key: MethodKey
@@ -43,6 +44,7 @@ class FrontRun:
     objective: Floats
     seconds: float
     decisions: int
+    origin: Origin
 
     @property
     def points(self) -> Floats:
@@ -58,7 +60,8 @@ class FrontSummary:
         run: The runs.
         reference_point: Costs that the hypervolume is taken against.
         hypervolume: With the bootstrap interval over instances.
-        ratio: To the baseline's hypervolume on the same instances, None without a baseline.
+        ratio: To the baseline's hypervolume on the same instances; None without a baseline, and where the baseline has
+            no volume on some resampled instances.
         expected_utility: See `agents.evaluation.fronts.expected_utility`.
         cardinality: Points that no other point of the front dominates.
         distance: Inverted generational distance to the best known front of the group.
@@ -104,7 +107,8 @@ class FrontStore:
                     "resume=false"
                 )
             numbers = float(file["seconds"]), int(file["decisions"])
-            return FrontRun(key, group, file["costs"], file["objective"], *numbers)
+            origin = Origin(str(file.get("git_revision", "unknown")), str(file.get("command", "unknown")))
+            return FrontRun(key, group, file["costs"], file["objective"], *numbers, origin)
 
     def save(self, run: FrontRun) -> None:
         """Keeps a run."""
@@ -117,6 +121,8 @@ class FrontStore:
                 objective=run.objective,
                 seconds=run.seconds,
                 decisions=run.decisions,
+                git_revision=run.origin.git_revision,
+                command=run.origin.command,
             )
 
     def _path(self, key: MethodKey, group: str) -> Path:
@@ -132,6 +138,7 @@ def run_fronts(
     weights: Sequence[Weights],
     seed: int,
     store: FrontStore,
+    origin: Origin,
     *,
     advance: Callable[[str, int], None] = lambda text, count: None,
 ) -> list[FrontRun]:
@@ -146,6 +153,7 @@ def run_fronts(
         weights: Preferences.
         seed: Seed of the methods that draw.
         store: Where runs are kept.
+        origin: What new runs say about where they come from.
         advance: Called with a method's name and the number of runs that came out.
     """
     groups: dict[str, list[Any]] = {}
@@ -157,7 +165,7 @@ def run_fronts(
         for group, instances in groups.items():
             run = store.load(key, group)
             if run is None:
-                run = _run(trade_off, method, group, instances, weights, seed, advance)
+                run = _run(trade_off, method, group, instances, weights, seed, origin, advance)
                 store.save(run)
             runs.append(run)
     return runs
@@ -170,24 +178,31 @@ def _run(
     instances: Sequence[Any],
     weights: Sequence[Weights],
     seed: int,
+    origin: Origin,
     advance: Callable[[str, int], None],
 ) -> FrontRun:
     asked = [trade_off.prefer(instance, own) for own in weights for instance in instances]
-    place = {id(instance): number for number, instance in enumerate(asked)}
+    places: dict[int, list[int]] = {}  # outcomes come in any order, and `prefer` may hand out one object twice
+    for number, instance in enumerate(asked):
+        places.setdefault(id(instance), []).append(number)
     criteria = len(trade_off.criteria(instances[0]))
     costs, objective = np.empty((len(asked), criteria)), np.empty(len(asked))
     seconds, decisions = 0.0, 0
     for outcomes in method.run(asked, [seed] * len(asked)):
         for outcome in outcomes:
-            number = place[id(outcome.instance)]
+            number = places[id(outcome.instance)].pop()
             costs[number] = trade_off.costs(outcome.instance, outcome.solution)
             objective[number] = outcome.objective
             seconds += outcome.wall_seconds
             decisions += outcome.decisions
         advance(f"{method.name} {group}", len(outcomes))
+    if any(places.values()):
+        raise RuntimeError(
+            f"{method.name} left {sum(map(len, places.values()))} of {len(asked)} runs without an outcome"
+        )
     shape = (len(weights), len(instances))
     key = MethodKey(method.name, method.kind, method.variant)
-    return FrontRun(key, group, costs.reshape(*shape, criteria), objective.reshape(shape), seconds, decisions)
+    return FrontRun(key, group, costs.reshape(*shape, criteria), objective.reshape(shape), seconds, decisions, origin)
 
 
 def summarise_fronts(
@@ -196,6 +211,7 @@ def summarise_fronts(
     runs: Sequence[FrontRun],
     weights: Sequence[Weights],
     *,
+    earlier: Mapping[str, Floats] | None = None,
     baseline: str | None = None,
     confidence: float = 0.95,
     resamples: int = 1000,
@@ -208,6 +224,8 @@ def summarise_fronts(
         benchmark: Where the instances come from.
         runs: What was run.
         weights: The preferences.
+        earlier: ``(points, criteria)`` by group that earlier calls found, see `earlier_points`; they may be on the best
+            known front.
         baseline: Method that hypervolumes are divided by.
         confidence: Coverage of the intervals.
         resamples: Bootstrap samples.
@@ -220,13 +238,14 @@ def summarise_fronts(
         example = examples[group]
         reference = trade_off.reference_point(example)
         scales = [criterion.scale for criterion in trade_off.criteria(example)]
-        known = best_known([run.points for run in own])
+        found = [run.points for run in own]
+        known = best_known([*found, earlier[group]] if earlier and group in earlier else found)
         drawn = {id(run): _resampled(run, reference, resamples, seed) / trade_off.volume_unit for run in own}
         whole = {id(run): hypervolume(run.points, reference) / trade_off.volume_unit for run in own}
         base = next((run for run in own if run.key.method == baseline), None)
         for run in own:
             ratio = None
-            if base is not None and whole[id(base)] > 0.0:
+            if base is not None and whole[id(base)] > 0.0 and drawn[id(base)].all():
                 ratio = _interval(whole[id(run)] / whole[id(base)], drawn[id(run)] / drawn[id(base)], confidence)
             summaries.append(
                 FrontSummary(
@@ -246,11 +265,9 @@ def _resampled(run: FrontRun, reference: Sequence[float], resamples: int, seed: 
     """Hypervolumes over instances drawn with replacement, the same draws for every run of as many instances."""
     random = np.random.default_rng(seed)
     count = run.costs.shape[1]
-    volumes = np.empty(resamples)
-    for i in range(resamples):
-        chosen = np.bincount(random.integers(0, count, count), minlength=count) / count
-        volumes[i] = hypervolume(np.einsum("kid,i->kd", run.costs, chosen), reference)
-    return volumes
+    times = np.stack([np.bincount(random.integers(0, count, count), minlength=count) for _ in range(resamples)])
+    means = np.tensordot(times / count, run.costs, axes=(1, 1))
+    return np.array([hypervolume(points, reference) for points in means])
 
 
 def _interval(estimate: float, draws: Floats, confidence: float) -> Interval:
@@ -265,7 +282,6 @@ def point_rows(
     runs: Sequence[FrontRun],
     weights: Sequence[Weights],
     seed: int,
-    origin: Origin,
 ) -> list[ResultRow]:
     """Returns a row a group, method and preference: the mean weighted cost, with every mean cost and standard error."""
     examples = {benchmark.groups.get(i.name, benchmark.name): i for i in benchmark.instances}
@@ -281,17 +297,37 @@ def point_rows(
             told = "weights=" + "/".join(f"{weight:.6g}" for weight in own)
             variant = f"{run.key.variant};{told}" if run.key.variant else told
             share = run.seconds / run.objective.size
-            rows.append(_row(run, variant, seed, float(run.objective[k].mean()), share, metrics, origin))
+            rows.append(_row(run, variant, seed, float(run.objective[k].mean()), share, metrics))
     return rows
 
 
-def volume_rows(summaries: Sequence[FrontSummary], seed: int, origin: Origin, names: Sequence[str]) -> list[ResultRow]:
+def earlier_points(
+    trade_off: TradeOff, benchmark: Benchmark, rows: Sequence[ResultRow], seed: int
+) -> dict[str, Floats]:
+    """Returns the points of rows of an earlier call by group: of the same groups, seed and number of instances.
+
+    Args:
+        trade_off: The problem's objectives.
+        benchmark: The instances of the present call.
+        rows: Rows of `point_rows`.
+        seed: Seed of the present call.
+    """
+    groups = [benchmark.groups.get(instance.name, benchmark.name) for instance in benchmark.instances]
+    found: dict[str, list[list[float]]] = {}
+    for row in rows:
+        if row.seed == seed and row.instance in groups and row.metrics.get("instances") == groups.count(row.instance):
+            names = [c.name for c in trade_off.criteria(benchmark.instances[groups.index(row.instance)])]
+            if row.metrics.keys() >= set(names):
+                found.setdefault(row.instance, []).append([row.metrics[name] for name in names])
+    return {group: np.array(points) for group, points in found.items()}
+
+
+def volume_rows(summaries: Sequence[FrontSummary], seed: int, names: Sequence[str]) -> list[ResultRow]:
     """Returns a row a group and method whose objective is the hypervolume: larger is better.
 
     Args:
         summaries: The fronts.
         seed: Seed of the runs.
-        origin: Where the rows come from.
         names: Names of the criteria.
     """
     rows = []
@@ -309,7 +345,7 @@ def volume_rows(summaries: Sequence[FrontSummary], seed: int, origin: Origin, na
         metrics |= {f"reference_{name}": value for name, value in zip(names, summary.reference_point, strict=False)}
         share = summary.run.seconds / summary.run.objective.size
         run = summary.run
-        rows.append(_row(run, run.key.variant, seed, summary.hypervolume.estimate, share, metrics, origin))
+        rows.append(_row(run, run.key.variant, seed, summary.hypervolume.estimate, share, metrics))
     return rows
 
 
@@ -320,7 +356,6 @@ def _row(
     objective: float,
     seconds: float,
     metrics: Mapping[str, float],
-    origin: Origin,
 ) -> ResultRow:
     decisions = round(run.decisions / run.objective.size)
     return ResultRow(
@@ -338,7 +373,7 @@ def _row(
         decisions=decisions,
         ms_per_decision=round(1000.0 * run.seconds / run.decisions, 6) if run.decisions else None,
         verified=True,
-        git_revision=origin.git_revision,
-        command=origin.command,
+        git_revision=run.origin.git_revision,
+        command=run.origin.command,
         metrics={name: round(value, 6) for name, value in metrics.items()},
     )

@@ -17,16 +17,22 @@ Floats = NDArray[np.float64]
 Points = NDArray[np.float64]
 """``(points, criteria)`` costs."""
 
+_COMPARED = 2**20
+"""Most numbers that are compared at a time."""
+
 
 def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
     """Marks the points that no other one beats in a criterion without losing in another; of equal ones, the first."""
     costs = _points(points)
     keep = np.ones(len(costs), np.bool_)
-    for i, point in enumerate(costs):
-        no_worse = (costs <= point).all(axis=1)
-        better = no_worse & (costs < point).any(axis=1)
-        equal_before = no_worse[:i] & (costs[:i] == point).all(axis=1)
-        keep[i] = not (better.any() or equal_before.any())
+    number = np.arange(len(costs))
+    block = max(1, _COMPARED // max(1, costs.size))
+    for start in range(0, len(costs), block):
+        own = slice(start, start + block)
+        no_worse = (costs[None] <= costs[own, None]).all(axis=2)
+        no_better = (costs[None] >= costs[own, None]).all(axis=2)
+        earlier = number[None] < number[own, None]
+        keep[own] = ~(no_worse & (~no_better | earlier)).any(axis=1)
     return keep
 
 
@@ -42,13 +48,14 @@ def hypervolume(points: ArrayLike, reference: Sequence[float] | Floats) -> float
             f"the reference point has {len(corner)} entries for {costs.shape[1]} criteria; expected as many"
         )
     costs = costs[(costs < corner).all(axis=1)]
-    return _volume(costs[non_dominated(costs)], corner) if len(costs) else 0.0
+    return _volume(costs, corner) if len(costs) else 0.0
 
 
 def expected_utility(points: ArrayLike, weights: ArrayLike, scales: Sequence[float]) -> float:
     """Returns the mean over preferences of the least weighted scaled cost that some point has; smaller is better.
 
-    It is minus the expected utility metric of Zintgraf et al. (2015) for linear utilities.
+    It is minus the expected utility metric of Zintgraf et al. (2015) for linear utilities, and so minus the `eum` of
+    morl-baselines on returns -scale x cost; there the weights are 50, spread evenly over the whole simplex.
 
     Args:
         points: ``(points, criteria)`` costs.
@@ -82,16 +89,17 @@ def best_known(fronts: Sequence[ArrayLike]) -> Points:
 def _volume(costs: Points, corner: Floats) -> float:
     if len(corner) == 1:
         return float(corner[0] - costs[:, 0].min())
+    if len(corner) > 2:
+        costs = costs[non_dominated(costs)]
     order = np.argsort(costs[:, -1], kind="stable")
     heights = np.append(costs[order, -1], corner[-1])
-    total = 0.0
     if len(corner) == 2:
         reached = corner[0] - np.minimum.accumulate(costs[order, 0])
         return float((reached * np.diff(heights)).sum())
+    total = 0.0
     for i in range(len(costs)):
         if heights[i + 1] > heights[i]:
-            slice_ = costs[order[: i + 1], :-1]
-            total += _volume(slice_[non_dominated(slice_)], corner[:-1]) * (heights[i + 1] - heights[i])
+            total += _volume(costs[order[: i + 1], :-1], corner[:-1]) * (heights[i + 1] - heights[i])
     return float(total)
 
 

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG fragments that need nothing from elsewhere."""
+"""Plots as SVG that needs nothing from elsewhere: fragments for a report, and files."""
 
 from __future__ import annotations
 
@@ -76,6 +76,11 @@ def group_plot(summaries: Sequence[MethodSummary], groups: Sequence[str]) -> str
 
 def _svg(figure: Figure, name: str) -> str:
     """Renders a figure as an inline SVG element: same input, same text, and no addresses in it."""
+    return re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", _svg_document(figure, name))
+
+
+def _svg_document(figure: Figure, name: str) -> str:
+    """Renders a figure as an SVG file, which has to name its namespaces: same input, same text."""
     import matplotlib as mpl
 
     buffer = io.StringIO()
@@ -83,12 +88,14 @@ def _svg(figure: Figure, name: str) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
+    return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
 
 
 def front_plot(summaries: Sequence[FrontSummary], criteria: Sequence[Criterion]) -> str:
-    """Mean costs of every method of one group by preference, the first two criteria; dominated points are pale."""
+    """Mean costs of every method of one group by preference, the first two criteria; dominated points are pale.
+
+    The text is an SVG file of its own.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8.0, 5.5), layout="constrained")
@@ -109,4 +116,4 @@ def front_plot(summaries: Sequence[FrontSummary], criteria: Sequence[Criterion])
     axes.set_ylim(top=min(reference[1], axes.get_ylim()[1]))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    return _svg(figure, "front")
+    return _svg_document(figure, "front")
