@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from agents.ppo.config import PPOConfig
-from envs.core import UsageError
-from envs.core.settings import build_settings
+from agents.settings import LearnerSettings
 
 
 @dataclass(frozen=True)
-class ImitationConfig:
+class ImitationConfig(LearnerSettings):
     """Settings of behaviour cloning with fresh demonstrations (a rule decides, the network learns to decide alike).
 
     The value head learns the returns of the rule, so that reinforcement learning can go on from the checkpoint
@@ -60,24 +58,10 @@ class ImitationConfig:
 
     def __post_init__(self) -> None:
         """Checks the settings, as those of PPO."""
-        if not self.rule:
-            raise UsageError("agent.settings.rule is ''; expected the name of a rule of the problem")
+        self.check("rule", bool(self.rule), "the name of a rule of the problem")
         self.as_ppo()
 
     def as_ppo(self) -> PPOConfig:
         """The settings of a PPO learner that collects and stores in the same way."""
         shared = {field.name for field in fields(PPOConfig)}
         return PPOConfig(**{name: value for name, value in asdict(self).items() if name in shared})
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> ImitationConfig:
-        """Builds a config from plain data.
-
-        Raises:
-            UsageError: A field does not exist, or a value is of another type or out of range.
-        """
-        return build_settings(cls, values, "agent.settings")
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Returns plain data that `from_mapping` accepts."""
-        return asdict(self)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-from envs.core import UsageError
-from envs.core.settings import build_settings
+from agents.settings import LearnerSettings
 
 CREDITS = ("decision", "clock")
 
 
 @dataclass(frozen=True)
-class PPOConfig:
+class PPOConfig(LearnerSettings):
     """Settings of proximal policy optimisation (Schulman et al. 2017) with invalid-action masking.
 
     Attributes:
@@ -65,34 +63,16 @@ class PPOConfig:
     def __post_init__(self) -> None:
         """Checks the settings that would otherwise fail late, or never and train nothing."""
         for name in ("decisions", "lanes", "steps", "epochs", "threads"):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
+            self.check(name, getattr(self, name) >= 1, "at least 1")
         for name in ("learning_rate", "clip", "max_gradient_norm", "reward_scale", "discount_time"):
-            self._check(name, getattr(self, name) > 0, "a positive number")
+            self.check(name, getattr(self, name) > 0, "a positive number")
         for name in ("final_learning_rate", "entropy", "value", "seed"):
-            self._check(name, getattr(self, name) >= 0, "at least 0")
+            self.check(name, getattr(self, name) >= 0, "at least 0")
         for name in ("discount", "gae_lambda"):
-            self._check(name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
-        self._check("credit", self.credit in CREDITS, f"one of {', '.join(CREDITS)}")
+            self.check(name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
+        self.check("credit", self.credit in CREDITS, f"one of {', '.join(CREDITS)}")
         batch = self.lanes * self.steps
-        self._check("minibatch", 2 <= self.minibatch <= batch, f"2 to lanes * steps = {batch}")
-
-    def _check(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            value = getattr(self, name)
-            raise UsageError(f"agent.settings.{name} is {value!r}; expected {expected}")
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> PPOConfig:
-        """Builds a config from plain data.
-
-        Raises:
-            UsageError: A field does not exist, or a value is of another type or out of range.
-        """
-        return build_settings(cls, values, "agent.settings")
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Returns plain data that `from_mapping` accepts."""
-        return asdict(self)
+        self.check("minibatch", 2 <= self.minibatch <= batch, f"2 to lanes * steps = {batch}")
 
     def learning_rate_at(self, remaining: float) -> float:
         """Learning rate when a share ``remaining`` of the training is still to come."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-from envs.core import UsageError
-from envs.core.settings import build_settings
+from agents.settings import LearnerSettings
 
 
 @dataclass(frozen=True)
-class SACConfig:
+class SACConfig(LearnerSettings):
     """Settings of discrete soft actor-critic (Haarnoja et al. 2018, arXiv 1812.05905; Christodoulou 2019).
 
     Attributes:
@@ -66,36 +64,18 @@ class SACConfig:
     def __post_init__(self) -> None:
         """Checks the settings that would otherwise fail late, or never and train nothing."""
         for name in ("decisions", "lanes", "steps", "gradient_steps", "minibatch", "threads"):
-            self._check(name, getattr(self, name) >= 1, "at least 1")
+            self.check(name, getattr(self, name) >= 1, "at least 1")
         for name in ("learning_rate", "critic_learning_rate", "max_gradient_norm", "reward_scale", "temperature"):
-            self._check(name, getattr(self, name) > 0, "a positive number")
+            self.check(name, getattr(self, name) > 0, "a positive number")
         for name in ("warm_up", "temperature_learning_rate", "seed"):
-            self._check(name, getattr(self, name) >= 0, "at least 0")
+            self.check(name, getattr(self, name) >= 0, "at least 0")
         for name in ("discount", "entropy_share"):
-            self._check(name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
-        self._check("polyak", 0 < self.polyak <= 1, "a number above 0, up to 1")
-        self._check("buffer", self.buffer >= self.lanes, f"room for a decision of every lane, at least {self.lanes}")
-        self._check("warm_up", self.warm_up < self.decisions, f"fewer than the decisions, {self.decisions}")
+            self.check(name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
+        self.check("polyak", 0 < self.polyak <= 1, "a number above 0, up to 1")
+        self.check("buffer", self.buffer >= self.lanes, f"room for a decision of every lane, at least {self.lanes}")
+        self.check("warm_up", self.warm_up < self.decisions, f"fewer than the decisions, {self.decisions}")
         if self.temperature_learning_rate > 0:
-            self._check("lowest_temperature", self.lowest_temperature > 0, "a positive number")
+            self.check("lowest_temperature", self.lowest_temperature > 0, "a positive number")
             bounds = f"lowest_temperature to highest_temperature, {self.lowest_temperature} to "
             within = self.lowest_temperature <= self.temperature <= self.highest_temperature
-            self._check("temperature", within, f"{bounds}{self.highest_temperature}")
-
-    def _check(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            value = getattr(self, name)
-            raise UsageError(f"agent.settings.{name} is {value!r}; expected {expected}")
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> SACConfig:
-        """Builds a config from plain data.
-
-        Raises:
-            UsageError: A field does not exist, or a value is of another type or out of range.
-        """
-        return build_settings(cls, values, "agent.settings")
-
-    def to_mapping(self) -> dict[str, Any]:
-        """Returns plain data that `from_mapping` accepts."""
-        return asdict(self)
+            self.check("temperature", within, f"{bounds}{self.highest_temperature}")

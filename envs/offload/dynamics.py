@@ -78,7 +78,8 @@ def dispatch(state: OffloadState, lane: int, server: int) -> None:
     state.server[lane, task] = server
     ready = state.clock[lane] + state.bits[lane, task] / state.rate[lane, state.user[lane, task], server]
     state.uploaded[lane, task] = ready
-    _insert_upload(state, lane, server, task)
+    _insert(state.uploading[lane, server], state.uploading_count[lane, server], state.uploaded[lane], task)
+    state.uploading_count[lane, server] += 1
     state.next_task[lane] = task + 1
     last = task + 1 == state.size[lane, 1]
     until = NEVER if last else state.dispatch[lane, task + 1] * state.system[lane].step_seconds
@@ -147,7 +148,8 @@ def advance(state: OffloadState, lane: int, server: int, until: float) -> float:
                 state.progress[lane, server] += (joined - now) * speed / running
             state.uploading_count[lane, server] = uploading - 1
             state.mark[lane, coming] = state.progress[lane, server] + state.bits[lane, coming]
-            _insert_running(state, lane, server, coming)
+            _insert(state.running[lane, server], running, state.mark[lane], coming)
+            state.running_count[lane, server] = running + 1
             now = joined
 
 
@@ -239,25 +241,13 @@ def _simulate(state: OffloadState, lane: int, server: int, extra: int, ready: fl
 
 
 @kernel
-def _insert_running(state: OffloadState, lane: int, server: int, task: int) -> None:
-    place = state.running_count[lane, server]
-    mark = state.mark[lane, task]
-    while place > 0 and state.mark[lane, state.running[lane, server, place - 1]] < mark:
-        state.running[lane, server, place] = state.running[lane, server, place - 1]
+def _insert(queue: NDArray[np.int64], count: int, key: NDArray[np.float64], task: int) -> None:
+    """Puts a task into the first ``count`` of a queue, which fall by their keys."""
+    place = count
+    while place > 0 and key[queue[place - 1]] < key[task]:
+        queue[place] = queue[place - 1]
         place -= 1
-    state.running[lane, server, place] = task
-    state.running_count[lane, server] += 1
-
-
-@kernel
-def _insert_upload(state: OffloadState, lane: int, server: int, task: int) -> None:
-    place = state.uploading_count[lane, server]
-    ready = state.uploaded[lane, task]
-    while place > 0 and state.uploaded[lane, state.uploading[lane, server, place - 1]] < ready:
-        state.uploading[lane, server, place] = state.uploading[lane, server, place - 1]
-        place -= 1
-    state.uploading[lane, server, place] = task
-    state.uploading_count[lane, server] += 1
+    queue[place] = task
 
 
 @njit(cache=True, nogil=True)

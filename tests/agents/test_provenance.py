@@ -13,7 +13,7 @@ TWO = (
 
 
 def test_where_output_goes_is_left_out():
-    typed = ["scripts/evaluate.py", "benchmark=taillard", "output=/tmp/x", "csv=rows.csv", "instances=[ta01,ta02]"]
+    typed = ["scripts/evaluate.py", "benchmark=taillard", "output=runs/x", "csv=rows.csv", "instances=[ta01,ta02]"]
     assert command_line(typed) == "python scripts/evaluate.py benchmark=taillard 'instances=[ta01,ta02]'"
 
 
