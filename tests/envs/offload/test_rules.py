@@ -49,7 +49,7 @@ def test_energy_alone_breaks_its_ties_by_delay(servers):
 def test_spread_covers_the_useful_part():
     weights = np.array(spread(101))
     np.testing.assert_allclose(weights.sum(axis=1), 1.0)
-    assert weights[0].tolist() == pytest.approx([0.7, 0.3])
+    assert weights[0].tolist() == pytest.approx([0.3, 0.7])
     assert weights[-1].tolist() == [1.0, 0.0]
     assert np.all(np.diff(weights[:, 0]) > 0)
     assert [place_of(tuple(w)) for w in weights] == pytest.approx(np.linspace(0, 1, 101).tolist())
