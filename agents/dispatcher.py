@@ -93,7 +93,7 @@ class RuleDispatcher:
         priority = self._rule.priority(env.state)
         if self._noise > 0.0:
             priority = priority * np.exp(self._noise * self._draws.normal(*priority.shape))
-        return _least_legal(priority, observation[ACTION_MASK])
+        return least_legal(priority, observation[ACTION_MASK])
 
 
 class RandomDispatcher:
@@ -115,10 +115,10 @@ class RandomDispatcher:
     def decide(self, env: GraphVectorEnv, observation: Observation) -> NDArray[np.int64]:
         """Returns a random legal action in every lane."""
         mask = observation[ACTION_MASK]
-        return _least_legal(self._draws.uniform(*mask.shape), mask)
+        return least_legal(self._draws.uniform(*mask.shape), mask)
 
 
-def _least_legal(priority: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+def least_legal(priority: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Index of the least priority among the legal actions of each lane; an infinite one still beats an illegal one."""
     bounded = np.minimum(priority, np.finfo(np.float64).max)
     return np.asarray(np.where(mask, bounded, np.inf).argmin(axis=1), np.int64)

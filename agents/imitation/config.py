@@ -8,6 +8,8 @@ from typing import ClassVar
 from agents.ppo.config import PPOConfig
 from agents.settings import LearnerSettings
 
+TARGETS = ("choice", "cost")
+
 
 @dataclass(frozen=True)
 class ImitationConfig(LearnerSettings):
@@ -18,6 +20,12 @@ class ImitationConfig(LearnerSettings):
 
     Attributes:
         rule: Name of the problem's rule that demonstrates.
+        target: What of the rule is learnt: "choice", the candidate that it takes, or "cost", the costs that it expects
+            of all candidates (for rules that do): the target then is the softmax of minus the cost in units of reward,
+            scaled by ``reward_scale`` and over ``temperature``, so that candidates that cost alike count alike.
+        temperature: See ``target``.
+        learner_share: Share of the lanes in which the learner's own draws are carried out, so that it learns what the
+            rule would do in the states that it comes to itself (DAgger, Ross, Gordon and Bagnell 2011).
         decisions: Environment decisions to train for, over all lanes.
         lanes: Episodes that run side by side.
         steps: Decisions a lane takes between two updates.
@@ -39,6 +47,9 @@ class ImitationConfig(LearnerSettings):
     name: ClassVar[str] = "imitation"
 
     rule: str = ""
+    target: str = "choice"
+    temperature: float = 0.05
+    learner_share: float = 0.0
     decisions: int = 500_000
     lanes: int = 64
     steps: int = 64
@@ -59,6 +70,9 @@ class ImitationConfig(LearnerSettings):
     def __post_init__(self) -> None:
         """Checks the settings, as those of PPO."""
         self.check("rule", bool(self.rule), "the name of a rule of the problem")
+        self.check("target", self.target in TARGETS, f"one of {', '.join(TARGETS)}")
+        self.check("temperature", self.temperature > 0, "a positive number")
+        self.check("learner_share", 0 <= self.learner_share <= 1, "a number from 0 to 1")
         self.as_ppo()
 
     def as_ppo(self) -> PPOConfig:

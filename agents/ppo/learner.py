@@ -36,6 +36,7 @@ def make_learner(
     *,
     device: str = "cpu",
     algorithm: type[MaskablePPO] = MaskablePPO,
+    buffer: type[GraphRolloutBuffer] = GraphRolloutBuffer,
 ) -> MaskablePPO:
     """Builds a learner whose every random draw follows from ``config.seed``.
 
@@ -46,6 +47,7 @@ def make_learner(
         config: Settings of the training.
         device: Torch device of the network.
         algorithm: The class to build.
+        buffer: The class of its rollout buffer.
 
     Raises:
         UsageError: The device does not exist, or the environment has no clock to give credit by.
@@ -74,7 +76,7 @@ def make_learner(
         ent_coef=config.entropy,
         vf_coef=config.value,
         max_grad_norm=config.max_gradient_norm,
-        rollout_buffer_class=GraphRolloutBuffer,
+        rollout_buffer_class=buffer,
         rollout_buffer_kwargs={"spec": spec, "seed": config.seed, "clock": clock},
         policy_kwargs={"spec": spec, "model": model, "seed": config.seed},
         device=device,

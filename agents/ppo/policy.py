@@ -39,7 +39,8 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
     environment. Everything else may see any environment and encodes anew.
 
     Attributes:
-        demonstrator: What decides in the policy's place while collecting, given the masks; None for the policy itself.
+        demonstrator: What decides in the policy's place while collecting, given the masks and what the policy would
+            have done; None for the policy itself.
 
     Args:
         observation_space: Space of the adapter's observations.
@@ -68,7 +69,7 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         self.spec = spec
         self.model = model
         self.seed = seed
-        self.demonstrator: Callable[[NDArray[np.bool_]], NDArray[np.int64]] | None = None
+        self.demonstrator: Callable[[NDArray[np.bool_], NDArray[np.int64]], NDArray[np.int64]] | None = None
         self._encodings = EpisodeEncodings()
         super().__init__(
             observation_space,
@@ -91,11 +92,10 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         else:
             logits, values = self._evaluate(obs)
         log_probabilities = self._log_probabilities(logits, self._mask(obs, action_masks))
-        if self.demonstrator is None:
-            actions = self._choose(log_probabilities, deterministic)
-        else:
+        actions = self._choose(log_probabilities, deterministic)
+        if self.demonstrator is not None:
             mask = self._mask(obs, action_masks).cpu().numpy()
-            actions = torch.as_tensor(self.demonstrator(mask), device=log_probabilities.device)
+            actions = torch.as_tensor(self.demonstrator(mask, actions.cpu().numpy()), device=actions.device)
         chosen = log_probabilities.gather(1, actions[:, None]).squeeze(1)
         return actions, values[:, None], chosen
 
@@ -108,6 +108,11 @@ class GraphActorCriticPolicy(MaskableActorCriticPolicy):
         chosen = log_probabilities.gather(1, actions[:, None]).squeeze(1)
         entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=1)
         return values[:, None], chosen, entropy
+
+    def judge(self, obs: Any) -> tuple[Tensor, Tensor]:
+        """Returns estimated returns ``(n,)`` and the log probabilities ``(n, actions)`` of all candidates."""
+        logits, values = self._evaluate(obs)
+        return values, self._log_probabilities(logits, self._mask(obs, None))
 
     def get_distribution(self, obs: Any, action_masks: NDArray[np.bool_] | None = None) -> MaskableDistribution:
         """Returns the distribution over actions."""

@@ -176,11 +176,14 @@ class Rule:
         name: Its usual name, lower case with underscores; it stands in result files.
         priority: What it minimises over the legal candidates; ties go to the smaller action index.
         source: Where it was published.
+        expected: Whether the priority estimates the objective that follows on the choice (up to what all candidates
+            share), in the objective's unit, so that differences mean something.
     """
 
     name: str
     priority: Priority
     source: str
+    expected: bool = False
 
 
 class SolverResult(NamedTuple):

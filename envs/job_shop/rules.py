@@ -21,6 +21,7 @@ import numpy as np
 
 from envs.core.problem import Floats, Rule
 from envs.job_shop.dynamics import JobShopState
+from envs.job_shop.look_ahead import look_ahead
 
 
 class NextOperations(NamedTuple):
@@ -129,6 +130,12 @@ _ALL = (
         f"processing time over squared work remaining, a variation on the ratio rules of {_HAUPT}; meant for sampling",
     ),
     _rule("random", _random, f"uniformly random choice: {_PANWALKAR}"),
+    Rule(
+        "look_ahead",
+        look_ahead,
+        "mean makespan of randomised roll-outs: Bertsekas, Tsitsiklis and Wu 1997, J. Heuristics 3",
+        expected=True,
+    ),
 )
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in _ALL})

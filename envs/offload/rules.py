@@ -127,7 +127,9 @@ _PUBLISHED = "Yang et al., arXiv 2509.10474"
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "greedy": Rule("greedy", greedy, "one step of the reward of " + _PUBLISHED),
-        "look_ahead": Rule("look_ahead", look_ahead, "Bertsekas, Tsitsiklis and Wu, J. Heuristics 3, 1997"),
+        "look_ahead": Rule(
+            "look_ahead", look_ahead, "Bertsekas, Tsitsiklis and Wu, J. Heuristics 3, 1997", expected=True
+        ),
         "all_cloud": Rule("all_cloud", all_cloud, "trivial"),
         "join_shortest_queue": Rule("join_shortest_queue", join_shortest_queue, "Winston, J. Appl. Prob. 14, 1977"),
         "least_work": Rule("least_work", least_work, "Harchol-Balter, Crovella and Murta, JPDC 59, 1999"),
