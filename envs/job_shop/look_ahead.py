@@ -41,7 +41,10 @@ class Paper(NamedTuple):
 
 
 def look_ahead(state: JobShopState) -> Floats:
-    """Returns the ``(lanes, actions)`` mean makespans; infinite for what is not legal and for waiting."""
+    """Returns the ``(lanes, actions)`` mean makespans; infinite for what is not legal and for waiting.
+
+    An action without an alternative is not rolled out: its value is the bound.
+    """
     out = np.full(state.mask.shape, np.inf)
     _, jobs, operations = state.time.shape
     integers = (np.zeros(size, np.int64) for size in (jobs, jobs, jobs, state.machine_free.shape[1]))
@@ -55,6 +58,8 @@ def _values(handle: Handle[JobShopState], paper: Paper, noise: float, out: Float
     futures = paper.noise.shape[0]
     for lane in range(out.shape[0]):
         if state.mask[lane].sum() < 2:
+            for action in range(out.shape[1]):
+                out[lane, action] = state.bound[lane] if state.mask[lane, action] else np.inf
             continue
         _draw_noise(state, lane, paper, noise)
         for job in range(state.size[lane, 0]):
