@@ -65,10 +65,10 @@ PROBLEM = ProblemDefinition(
         {"builder": "active", "sizes": ((2, 2), (5, 3)), "max_jobs": 6, "max_machines": 4, "max_operations": 5},
         {"builder": "insertion", "sizes": ((4, 4),), "reward": "raw"},
         {"builder": "append", "sizes": ((3, 4),), "illegal_action_penalty": 0.5},
-        {"builder": "active", "instances": _FIXED},
+        {"builder": "active", "instances": _FIXED, "roll_outs": ("spt_mwkr", "mopnr")},
     ),
     objective_name="makespan",
     objective_unit="time unit of the instance",
     chart_html=_chart_html,
-    behaviour=("builder", "wait"),
+    behaviour=("builder", "wait", "roll_outs"),
 )

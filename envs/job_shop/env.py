@@ -17,6 +17,8 @@ from envs.job_shop import dynamics
 from envs.job_shop.dynamics import BUILDERS, JobShopState
 from envs.job_shop.features import job_shop_spec
 from envs.job_shop.observe import ObservationArrays, observation_handle, observe_dynamic, observe_static
+from envs.job_shop.roll_outs import RULES as ROLL_OUTS
+from envs.job_shop.roll_outs import observe_roll_outs
 from envs.job_shop.types import JobShopInstance, Schedule
 
 REWARDS = ("scaled", "raw")
@@ -30,6 +32,8 @@ class JobShopConfig:
         builder: How decisions become a schedule: "non_delay", "active", "insertion" or "append" (see
             `envs.job_shop.dynamics`).
         wait: Adds the wait action (only with "non_delay").
+        roll_outs: Rules whose roll-outs are observed: every candidate's makespan if the rule dispatches without delay
+            from there on (see `envs.job_shop.roll_outs`). They make a decision slower and better.
         sizes: Sizes ``(jobs, machines)`` of random instances, one drawn uniformly per episode.
         time_low: Smallest processing time of random instances.
         time_high: Largest processing time of random instances.
@@ -44,6 +48,7 @@ class JobShopConfig:
 
     builder: str = "non_delay"
     wait: bool = False
+    roll_outs: tuple[str, ...] = ()
     sizes: tuple[tuple[int, int], ...] = ((10, 10),)
     time_low: int = 1
     time_high: int = 99
@@ -60,6 +65,10 @@ class JobShopConfig:
             raise UsageError(f"builder is {self.builder!r}; expected one of {', '.join(BUILDERS)}")
         if self.wait and self.builder != "non_delay":
             raise UsageError(f"wait is True with builder {self.builder!r}; it exists only with 'non_delay'")
+        object.__setattr__(self, "roll_outs", tuple(self.roll_outs))
+        for rule in self.roll_outs:
+            if rule not in ROLL_OUTS or self.roll_outs.count(rule) > 1:
+                raise UsageError(f"roll_outs has {rule!r}; expected some of {', '.join(ROLL_OUTS)}, each at most once")
         if self.reward not in REWARDS:
             raise UsageError(f"reward is {self.reward!r}; expected one of {', '.join(REWARDS)}")
         object.__setattr__(self, "sizes", _checked_sizes(self.sizes))
@@ -102,7 +111,8 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
         for instance in config.instances:
             self._check_size(instance)
         self._packed = _pack(config.instances, *self._capacity[:2])
-        self.spec = job_shop_spec(*self._capacity, config.wait)
+        self.spec = job_shop_spec(*self._capacity, config.wait, config.roll_outs)
+        self._roll_outs = np.array([ROLL_OUTS.index(rule) for rule in config.roll_outs], np.int64)
         self._no_wait = np.empty((0, 0, 0), np.float32)
         self._state_handles = HandleCache(dynamics.state_handle)
         self._observation_handles = HandleCache(observation_handle)
@@ -187,6 +197,8 @@ class JobShop(Problem[JobShopState, JobShopInstance, Schedule]):
         if static:
             observe_static(states, lanes, rows, arrays)
         observe_dynamic(states, lanes, rows, arrays, self._builder)
+        if len(self._roll_outs):
+            observe_roll_outs(states, lanes, rows, arrays, self._roll_outs)
 
     def action_masks(self, state: JobShopState) -> NDArray[np.bool_]:
         """Returns the legal actions of every lane, as they stand in the state."""

@@ -71,7 +71,7 @@ def _operation_static(limits: _Limits) -> tuple[Feature, ...]:
     )
 
 
-def _job_dynamic(limits: _Limits) -> tuple[Feature, ...]:
+def _job_dynamic(limits: _Limits, roll_outs: tuple[str, ...]) -> tuple[Feature, ...]:
     return (
         _share("unfinished"),
         _share("legal"),
@@ -94,6 +94,7 @@ def _job_dynamic(limits: _Limits) -> tuple[Feature, ...]:
         _share("flow_due_date_over_due_date_plus_remaining_work"),
         limits.means("completion_after_first_completion_at_same_machine"),
         Feature("log_ratio_above_best_competitor_at_same_machine", "1", -50.0, 50.0),
+        *(limits.means(f"{rule}_makespan_after_choice_above_least") for rule in roll_outs),
     )
 
 
@@ -113,7 +114,7 @@ def _wait_dynamic(limits: _Limits) -> tuple[Feature, ...]:
     return (_share("legal"), limits.means("time_to_next_earliest_start"))
 
 
-def _context(limits: _Limits) -> tuple[Feature, ...]:
+def _context(limits: _Limits, roll_outs: tuple[str, ...]) -> tuple[Feature, ...]:
     log_jobs, log_machines = math.log(limits.jobs) + 1e-3, math.log(limits.machines) + 1e-3
     return (
         _share("fraction_of_operations_scheduled"),
@@ -127,10 +128,11 @@ def _context(limits: _Limits) -> tuple[Feature, ...]:
         _share("builder_active"),
         _share("builder_non_delay"),
         _share("wait_action"),
+        *(limits.means(f"least_{rule}_makespan_above_bound") for rule in roll_outs),
     )
 
 
-def job_shop_spec(jobs: int, operations: int, machines: int, wait: bool) -> GraphSpec:
+def job_shop_spec(jobs: int, operations: int, machines: int, wait: bool, roll_outs: tuple[str, ...] = ()) -> GraphSpec:
     """Returns the graph specification for instances of up to the given size.
 
     Rows: operation ``k`` of job ``j`` is row ``j * operations_of_the_instance + k``. A finished job has no edges to an
@@ -140,7 +142,7 @@ def job_shop_spec(jobs: int, operations: int, machines: int, wait: bool) -> Grap
     limits = _Limits(jobs, operations, machines)
     nodes = (
         NodeType("operation", cells, static=_operation_static(limits)),
-        NodeType("job", jobs, dynamic=_job_dynamic(limits)),
+        NodeType("job", jobs, dynamic=_job_dynamic(limits, roll_outs)),
         NodeType("machine", machines, dynamic=_machine_dynamic(limits)),
         *((NodeType("wait", 1, dynamic=_wait_dynamic(limits)),) if wait else ()),
     )
@@ -151,4 +153,4 @@ def job_shop_spec(jobs: int, operations: int, machines: int, wait: bool) -> Grap
         EdgeType("job", "next", "operation", jobs, static=False),
         EdgeType("job", "needs", "machine", jobs, static=False),
     )
-    return GraphSpec(nodes, edges, ("job", "wait") if wait else ("job",), _context(limits))
+    return GraphSpec(nodes, edges, ("job", "wait") if wait else ("job",), _context(limits, roll_outs))

@@ -6,7 +6,7 @@ from gymnasium.vector import AutoresetMode
 
 from agents.dispatcher import RuleDispatcher
 from agents.rollout import roll_out
-from envs.core import GraphVectorEnv
+from envs.core import GraphVectorEnv, UsageError
 from envs.job_shop import PROBLEM, look_ahead
 from envs.job_shop.rules import RULES
 from envs.job_shop.verify import verify
@@ -31,9 +31,7 @@ def test_without_noise_a_value_is_the_makespan_of_the_episode_that_follows(monke
         for action in np.flatnonzero(mask[0]) if mask.sum() > 1 else ():
             env.restore(before)
             env.step(np.array([action]))
-            while not env.problem.finished(env.state)[0]:
-                env.step(rule.decide(env, {"action_mask": env.action_masks()}))
-            assert values[action] == verify(env.problem.instance(env.state, 0), env.problem.solution(env.state, 0))
+            assert values[action] == _followed(env, rule)
             compared += 1
         env.restore(before)
         env.step(rule.decide(env, {"action_mask": mask}))
@@ -71,3 +69,44 @@ def test_looking_ahead_beats_the_rule_that_it_looks_ahead_with():
         return np.mean([o.objective for o in roll_out(PROBLEM, {"builder": builder}, instances, RuleDispatcher(rule))])
 
     assert mean(RULES["look_ahead"], "active") < 0.95 * mean(RULES["spt_mwkr_squared"], "non_delay")
+
+
+def test_observed_roll_outs_are_episodes_of_the_rules():
+    rules = ("spt_mwkr", "spt_mwkr_squared", "mwkr", "mopnr", "fdd_mwkr")
+    problem = PROBLEM.bind({"roll_outs": rules, "sizes": ((6, 4),)})
+    env = GraphVectorEnv(problem, 1, autoreset_mode=AutoresetMode.DISABLED)
+    observation, _ = env.reset(seed=5)
+    compared = 0
+    for _ in range(10):
+        mask, before = observation["action_mask"].copy(), env.snapshot()
+        unit = 1.0 / env.state.mean_time[0]
+        bound = env.state.bound[0]
+        seen = observation["job_dynamic"][0, :, -5:].copy(), observation["context"][0, -5:].copy()
+        for column, rule in enumerate(rules if mask.sum() > 1 else ()):
+            makespans = {}
+            for action in np.flatnonzero(mask[0]):
+                env.restore(before)
+                env.step(np.array([action]))
+                makespans[action] = _followed(env, RuleDispatcher(RULES[rule]))
+            least = min(makespans.values())
+            assert seen[1][column] == pytest.approx((least - bound) * unit, rel=1e-5)
+            for action, makespan in makespans.items():
+                assert seen[0][action, column] == pytest.approx((makespan - least) * unit, rel=1e-5)
+                compared += 1
+        if mask.sum() == 1:
+            assert not seen[0].any()
+            assert not seen[1].any()
+        env.restore(before)
+        observation = env.step(RuleDispatcher(RULES["mwkr"]).decide(env, {"action_mask": mask}))[0]
+    assert compared > 50
+
+
+def test_unknown_roll_outs_are_named():
+    with pytest.raises(UsageError, match="roll_outs has 'edd'; expected some of spt_mwkr"):
+        PROBLEM.bind({"roll_outs": ("edd",)})
+
+
+def _followed(env, dispatcher):
+    while not env.problem.finished(env.state)[0]:
+        env.step(dispatcher.decide(env, {"action_mask": env.action_masks()}))
+    return verify(env.problem.instance(env.state, 0), env.problem.solution(env.state, 0))
