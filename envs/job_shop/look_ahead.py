@@ -1,5 +1,7 @@
-"""A rule that values candidates by roll-outs with noise, so that a value says more about the choice than about the one
-schedule that happens to follow on it."""
+"""A rule that values candidates by roll-outs with noise.
+
+The noise makes a value say more about the choice than about the one schedule that happens to follow on it.
+"""
 
 from __future__ import annotations
 
