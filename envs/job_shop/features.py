@@ -95,6 +95,7 @@ def _job_dynamic(limits: _Limits, roll_outs: tuple[str, ...]) -> tuple[Feature, 
         limits.means("completion_after_first_completion_at_same_machine"),
         Feature("log_ratio_above_best_competitor_at_same_machine", "1", -50.0, 50.0),
         *(limits.means(f"{rule}_makespan_after_choice_above_least") for rule in roll_outs),
+        *((limits.means("best_makespan_after_choice_above_least"),) if roll_outs else ()),
     )
 
 

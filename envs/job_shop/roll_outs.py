@@ -168,15 +168,16 @@ def observe_roll_outs(
     out_handle: Handle[ObservationArrays],
     rules: NDArray[np.int64],
 ) -> None:
-    """Writes the last job and context features of ``lanes[i]`` into row ``rows[i]``, one for each of ``rules``.
+    """Writes the last job and context features of ``lanes[i]`` into row ``rows[i]``.
 
-    A job gets the makespan that follows on its choice above the least one, the context the least one above the
-    bound, both in mean processing times; zeros where there is no choice.
+    For each of ``rules``, a job gets the makespan that follows on its choice above the least one, the context the least
+    one above the bound; then a job gets its best makespan by any of the rules above the least of all. The unit is the
+    mean processing time; zeros where there is no choice.
     """
     state, out = state_handle.arrays, out_handle.arrays
     count = len(rules)
     paper = paper_for(state, count)
-    job_feature, context_feature = out.job.shape[2] - count, out.context.shape[1] - count
+    job_feature, context_feature = out.job.shape[2] - count - 1, out.context.shape[1] - count
     for i in range(len(lanes)):
         lane, row = lanes[i], rows[i]
         jobs = state.size[lane, 0]
@@ -188,12 +189,17 @@ def observe_roll_outs(
             write_priorities(state, lane, rules[table], paper, table)
         roll_out(state, lane, paper)
         unit = 1.0 / state.mean_time[lane]
+        overall = np.inf
         for table in range(count):
             least = np.inf
             for j in range(jobs):
                 if state.mask[lane, j]:
                     least = min(least, paper.makespan[table, j])
+            overall = min(overall, least)
             out.context[row, context_feature + table] = (least - state.bound[lane]) * unit
             for j in range(jobs):
                 if state.mask[lane, j]:
                     out.job[row, j, job_feature + table] = (paper.makespan[table, j] - least) * unit
+        for j in range(jobs):
+            if state.mask[lane, j]:
+                out.job[row, j, job_feature + count] = (paper.makespan[:, j].min() - overall) * unit

@@ -21,7 +21,7 @@ import numpy as np
 
 from envs.core.problem import Floats, Rule
 from envs.job_shop.dynamics import JobShopState
-from envs.job_shop.look_ahead import look_ahead
+from envs.job_shop.look_ahead import look_ahead, pilot
 
 
 class NextOperations(NamedTuple):
@@ -130,6 +130,13 @@ _ALL = (
         f"processing time over squared work remaining, a variation on the ratio rules of {_HAUPT}; meant for sampling",
     ),
     _rule("random", _random, f"uniformly random choice: {_PANWALKAR}"),
+    Rule(
+        "pilot",
+        pilot,
+        "least makespan of five rules' roll-outs: Bertsekas, Tsitsiklis and Wu 1997, J. Heuristics 3; Duin and Voss "
+        "1999, Networks 34",
+        expected=True,
+    ),
     Rule(
         "look_ahead",
         look_ahead,

@@ -81,7 +81,8 @@ def test_observed_roll_outs_are_episodes_of_the_rules():
         mask, before = observation["action_mask"].copy(), env.snapshot()
         unit = 1.0 / env.state.mean_time[0]
         bound = env.state.bound[0]
-        seen = observation["job_dynamic"][0, :, -5:].copy(), observation["context"][0, -5:].copy()
+        seen = observation["job_dynamic"][0, :, -6:].copy(), observation["context"][0, -5:].copy()
+        pilot, best = RULES["pilot"].priority(env.state)[0], {}
         for column, rule in enumerate(rules if mask.sum() > 1 else ()):
             makespans = {}
             for action in np.flatnonzero(mask[0]):
@@ -91,14 +92,30 @@ def test_observed_roll_outs_are_episodes_of_the_rules():
             least = min(makespans.values())
             assert seen[1][column] == pytest.approx((least - bound) * unit, rel=1e-5)
             for action, makespan in makespans.items():
+                best[action] = min(best.get(action, np.inf), makespan)
                 assert seen[0][action, column] == pytest.approx((makespan - least) * unit, rel=1e-5)
                 compared += 1
+        for action, makespan in best.items():
+            assert seen[0][action, -1] == pytest.approx((makespan - min(best.values())) * unit, rel=1e-5)
+            assert makespan <= pilot[action] < makespan * (1 + 1e-3)
         if mask.sum() == 1:
             assert not seen[0].any()
             assert not seen[1].any()
         env.restore(before)
         observation = env.step(RuleDispatcher(RULES["mwkr"]).decide(env, {"action_mask": mask}))[0]
     assert compared > 50
+
+
+def test_the_pilot_finds_what_any_of_its_rules_finds():
+    env = drawn(20, "active", ((8, 8),))
+    instances = [env.instance(lane) for lane in range(20)]
+    found = {}
+    for name in ("pilot", "spt_mwkr", "spt_mwkr_squared", "mwkr", "mopnr", "fdd_mwkr"):
+        options = {"builder": "active" if name == "pilot" else "non_delay"}
+        found[name] = [o.objective for o in roll_out(PROBLEM, options, instances, RuleDispatcher(RULES[name]))]
+    best = np.min([values for name, values in found.items() if name != "pilot"], axis=0)
+    assert (np.array(found["pilot"]) <= best).mean() > 0.9  # the rules' schedules are not all within the active builder
+    assert np.mean(found["pilot"]) < 0.98 * best.mean()
 
 
 def test_unknown_roll_outs_are_named():
