@@ -23,6 +23,12 @@ def _cp_sat(**options: Any) -> Solver:
     return cp_sat(**options)
 
 
+def _lns(**options: Any) -> Solver:
+    from envs.job_shop.neighbourhood import lns
+
+    return lns(**options)
+
+
 def _insa(**options: Any) -> Solver:
     from envs.job_shop.constructive import insa
 
@@ -57,7 +63,9 @@ PROBLEM = ProblemDefinition(
     solution_to_json=schedule_json,
     solution_to_rows=schedule_rows,
     rules=RULES,
-    solvers=MappingProxyType({"cp_sat": _cp_sat, "insa": _insa, "shifting_bottleneck": _shifting_bottleneck}),
+    solvers=MappingProxyType(
+        {"cp_sat": _cp_sat, "lns": _lns, "insa": _insa, "shifting_bottleneck": _shifting_bottleneck}
+    ),
     benchmarks=BENCHMARKS,
     variants=(
         {"builder": "non_delay", "sizes": ((4, 3),)},

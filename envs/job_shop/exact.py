@@ -30,7 +30,7 @@ class _CpSat:
     hint: Schedule | None
 
     def __call__(self, instance: JobShopInstance, /, *, seed: int = 0) -> SolverResult:
-        cp_model = _import_cp_model()
+        cp_model = import_cp_model("cp_sat")
         hint_makespan = None if self.hint is None else round(verify(instance, self.hint))
         model = _build(cp_model, instance, self.hint, hint_makespan)
         solver = cp_model.CpSolver()
@@ -78,11 +78,18 @@ def cp_sat(*, time_limit: float = 60.0, workers: int = 0, hint: Schedule | None 
     return _CpSat(float(time_limit), workers, hint)
 
 
-def _import_cp_model() -> Any:
+def import_cp_model(solver: str) -> Any:
+    """Returns the CP-SAT module of OR-Tools.
+
+    Raises:
+        UsageError: It is not installed; ``solver`` is named as what needs it.
+    """
     try:
         from ortools.sat.python import cp_model
     except ImportError as error:
-        raise UsageError("cp_sat needs OR-Tools, which is not installed: pip install 'dispatchlab[solvers]'") from error
+        raise UsageError(
+            f"{solver} needs OR-Tools, which is not installed: pip install 'dispatchlab[solvers]'"
+        ) from error
     return cp_model
 
 

@@ -15,6 +15,7 @@ from envs.core.problem import Floats
 from envs.core.random import stream_uniform
 from envs.job_shop.dynamics import JobShopState, state_handle
 from envs.job_shop.roll_outs import RULES, Paper, paper_for, roll_out, write_priorities
+from envs.job_shop.types import JobShopInstance, Schedule
 
 RULE, FUTURES, NOISE = "spt_mwkr_squared", 16, 0.2
 """Rule that goes on, roll-outs of every candidate, and the standard deviation of the logarithm of the noise on its
@@ -39,6 +40,18 @@ def pilot(state: JobShopState) -> Floats:
     out = np.full(state.mask.shape, np.inf)
     _best(state_handle(state), out)
     return out
+
+
+def pilot_schedule(instance: JobShopInstance) -> Schedule:
+    """Returns the schedule that `pilot` builds in the active builder."""
+    from envs.job_shop.env import JobShop, JobShopConfig, fit
+
+    problem = JobShop(JobShopConfig(builder="active", **fit([instance])))
+    state = problem.allocate(1)
+    problem.load(state, 0, instance)
+    while not problem.finished(state)[0]:
+        problem.step_to_choice(state, pilot(state).argmin(axis=1), np.ones(1, np.bool_))
+    return problem.solution(state, 0)
 
 
 _TIE = 1e-4
