@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Protocol
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from agents.group import learner as group
+from agents.group.config import GroupConfig
 from agents.imitation import learner as imitation
 from agents.imitation.config import ImitationConfig
 from agents.ppo import learner as ppo
@@ -62,6 +64,7 @@ AGENTS: Mapping[str, Agent] = MappingProxyType(
         PPOConfig.name: Agent(PPOConfig, ppo.make_learner, ppo.parts, ppo.check_credit),
         SACConfig.name: Agent(SACConfig, sac.make_learner, sac.parts),
         ImitationConfig.name: Agent(ImitationConfig, imitation.make_learner, ppo.parts, imitation.check_rule),
+        GroupConfig.name: Agent(GroupConfig, group.make_learner, group.parts, group.check_experts),
     }
 )
 

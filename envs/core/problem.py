@@ -291,6 +291,8 @@ class ProblemDefinition:
         stochastic: Whether the environment draws at random while it runs an instance, so that another seed gives
             another objective for the same decisions.
         trade_off: How several objectives are judged; None for a problem with a single one.
+        decisions: ``(options of the environment, instance, solution)`` to all actions of an episode that builds the
+            solution, or one at least as good, or None where there is no such episode; None for a problem that cannot.
     """
 
     name: str
@@ -314,6 +316,7 @@ class ProblemDefinition:
     shown_metrics: tuple[str, ...] = ()
     stochastic: Callable[[Any], bool] = deterministic
     trade_off: TradeOff | None = None
+    decisions: Callable[[Mapping[str, Any], Any, Any], Sequence[int] | None] | None = None
 
     def configure(self, options: Mapping[str, Any]) -> Any:
         """Builds the config dataclass from plain options.

@@ -153,6 +153,8 @@ class _Search:
             gain = makespan - _makespan(instance, found)
             choice.learn(name, float(gain), time.perf_counter() - began, proven)
             starts, makespan = found, makespan - gain
+            if proven and window.free.all():
+                bound = makespan
         verdict = "optimal" if makespan <= bound else "heuristic"
         return SolverResult(Schedule(starts), float(makespan), float(bound), verdict)
 
