@@ -12,15 +12,11 @@ from envs.core.handle import Handle
 from envs.offload.channel import draw_rates
 from envs.offload.draws import draw_arrivals
 from envs.offload.dynamics import begin_lane, dispatch, weigh
-from envs.offload.preferences import BEND, HIGH, LOW
 from envs.offload.state import OffloadState, state_handle
 from envs.offload.types import Floats
 
 _BINS, _BIN_BITS = 16, 4e6
 _SEEN = 5 + _BINS
-_WIDTH = 2 * _SEEN
-_GOLDEN = 0.6180339887498949
-"""Preferences in training follow each other in steps of the golden section, so that none comes first or last."""
 
 
 @dataclass(frozen=True)
@@ -35,27 +31,24 @@ class LinearBandit:
 
     def choose(self, state: OffloadState, lane: int) -> int:
         """Returns the server of least estimated cost."""
-        return int(_choose(state, lane, self.weights, np.zeros((2, 1, 1)), 0.0, np.empty(_WIDTH)))
+        return int(_choose(state, lane, self.weights, np.zeros((2, 1, 1)), 0.0, np.empty(_SEEN)))
 
 
 def train_bandit(state: OffloadState, episodes: int, exploration: float, ridge: float) -> LinearBandit:
-    """Trains on drawn episodes of the system that stands in lane 0 of ``state``."""
+    """Trains on drawn episodes of the system and under the preference that stand in lane 0 of ``state``."""
     return LinearBandit(_train(state_handle(state), episodes, exploration, ridge))
 
 
 @njit(cache=True, nogil=True)
 def _train(handle: Handle[OffloadState], episodes: int, exploration: float, ridge: float) -> NDArray[np.float64]:
     state = handle.arrays
-    inverse = np.zeros((2, _WIDTH, _WIDTH))
+    inverse = np.zeros((2, _SEEN, _SEEN))
     for arm in range(2):
-        for i in range(_WIDTH):
+        for i in range(_SEEN):
             inverse[arm, i, i] = 1.0 / ridge
-    targets, weights = np.zeros((2, _WIDTH)), np.zeros((2, _WIDTH))
-    context = np.empty(_WIDTH)
-    for episode in range(episodes):
-        place = (episode * _GOLDEN) % 1.0
-        time = HIGH - (HIGH - LOW) * (1.0 - place) ** BEND
-        state.weights[0, 0], state.weights[0, 1] = time, 1.0 - time
+    targets, weights = np.zeros((2, _SEEN)), np.zeros((2, _SEEN))
+    context = np.empty(_SEEN)
+    for _ in range(episodes):
         draw_rates(state, 0)
         draw_arrivals(state, 0, 0, 0)
         begin_lane(state, 0)
@@ -95,7 +88,7 @@ def _choose(
 
 @njit(cache=True, nogil=True)
 def _context(state: OffloadState, lane: int, server: int, out: NDArray[np.float64]) -> None:
-    """Writes size, rate, frequency, running tasks and their histogram, plain and times the weight of the delay."""
+    """Writes size, rate, frequency, running tasks and their histogram."""
     task = state.next_task[lane]
     out[:_SEEN] = 0.0
     out[0] = 1.0
@@ -106,5 +99,3 @@ def _context(state: OffloadState, lane: int, server: int, out: NDArray[np.float6
     for i in range(state.running_count[lane, server]):
         left = state.mark[lane, state.running[lane, server, i]] - state.progress[lane, server]
         out[5 + max(0, min(int(left / _BIN_BITS), _BINS - 1))] += 0.2
-    for i in range(_SEEN):
-        out[_SEEN + i] = out[i] * (state.weights[lane, 0] - LOW) / (HIGH - LOW)

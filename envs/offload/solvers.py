@@ -64,8 +64,8 @@ class RandomCloud:
 class LinUcb:
     """Contextual bandit (Li et al., WWW 2010): a linear estimate of the weighted cost of a choice, with a bonus.
 
-    Trained on episodes of the instance's system with preferences spread over the useful part, one model for the cloud
-    and one that the edge servers share; then it takes the least estimate.
+    Trained on episodes of the instance's system under the instance's preference, one model for the cloud and one that
+    the edge servers share; then it takes the least estimate.
 
     Attributes:
         episodes: Training episodes.
@@ -76,7 +76,9 @@ class LinUcb:
     episodes: int = 400
     exploration: float = 0.2
     ridge: float = 1.0
-    _known: dict[tuple[System, int], LinearBandit] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[tuple[System, tuple[float, ...], int], LinearBandit] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
@@ -86,10 +88,11 @@ class LinUcb:
                 raise UsageError(f"linucb: {name} is {getattr(self, name)}; expected a finite number above 0")
 
     def __call__(self, instance: OffloadInstance, /, *, seed: int = 0) -> SolverResult:
-        """Returns the execution; the first one on a system trains."""
-        key = (instance.system, seed)
+        """Returns the execution; the first one on a system and under a preference trains."""
+        key = (instance.system, instance.preference, seed)
         if key not in self._known:
             training = empty_state(instance.system, 1, _TRAINING_SEED + seed)
+            training.weights[0, : len(instance.preference)] = instance.preference
             self._known[key] = train_bandit(training, self.episodes, self.exploration, self.ridge)
         bandit, replay = self._known[key], Replay(instance)
         while not replay.finished:
