@@ -28,6 +28,7 @@ import numpy as np
 
 from envs.core.errors import UsageError
 from envs.core.problem import Benchmark, Reference
+from envs.core.taillard import taillard_seeds
 from envs.job_shop import generators
 from envs.job_shop.instance import format_standard, parse_instance, read_instance, read_text
 from envs.job_shop.types import JobShopInstance
@@ -97,8 +98,13 @@ def best_known() -> Mapping[str, BestKnown]:
 @cache
 def taillard() -> Benchmark:
     """Taillard's 80 instances ta01 to ta80, 15 x 15 to 100 x 20, generated from their published seeds."""
-    rows = _table("taillard.csv")
-    return _benchmark("taillard", map(_taillard_instance, rows))
+    return _benchmark(
+        "taillard",
+        (
+            generators.taillard(one.jobs, one.machines, one.time_seed, one.machine_seed, one.name)
+            for one in taillard_seeds()
+        ),
+    )
 
 
 @cache
@@ -154,12 +160,6 @@ def _benchmark(name: str, instances: Iterable[JobShopInstance]) -> Benchmark:
         drawn,
         references={one.name: best_known()[one.name].reference for one in drawn},
         groups={one.name: f"{one.num_jobs}x{one.num_machines}" for one in drawn},
-    )
-
-
-def _taillard_instance(row: Mapping[str, str]) -> JobShopInstance:
-    return generators.taillard(
-        int(row["jobs"]), int(row["machines"]), int(row["time_seed"]), int(row["machine_seed"]), row["instance"]
     )
 
 

@@ -14,38 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core.errors import UsageError
+from envs.core.taillard import LehmerGenerator, taillard_matrices
 from envs.job_shop.types import JobShopInstance, Schedule
 
-_MODULUS = 2**31 - 1
-_MULTIPLIER = 16807
 _DEMIRKOL_LARGEST_TIME = 200
-
-
-class LehmerGenerator:
-    """The "minimal standard" generator ``x <- 16807 x mod (2^31 - 1)`` that both benchmark sets were drawn with.
-
-    Args:
-        seed: First word, 1 to 2^31 - 2.
-    """
-
-    def __init__(self, seed: int) -> None:
-        """Checks the seed."""
-        if not 1 <= seed < _MODULUS:
-            raise UsageError(f"seed is {seed}; expected 1 to {_MODULUS - 1}")
-        self._word = seed
-
-    def next_word(self) -> int:
-        """Returns the next word, 1 to 2^31 - 2."""
-        self._word = self._word * _MULTIPLIER % _MODULUS
-        return self._word
-
-    def integer(self, low: int, high: int) -> int:
-        """Returns an integer from ``low..high``, by Taillard's formula in double precision."""
-        return low + int(self.next_word() / _MODULUS * (high - low + 1))
-
-    def single_precision(self) -> float:
-        """Returns a draw from 0 to 1: the word over 2^31, rounded to single precision."""
-        return float(np.float32(self.next_word() / 2**31))
 
 
 def taillard(jobs: int, machines: int, time_seed: int, machine_seed: int, name: str = "taillard") -> JobShopInstance:
@@ -59,17 +31,8 @@ def taillard(jobs: int, machines: int, time_seed: int, machine_seed: int, name: 
         name: Name of the instance.
     """
     _check_size(jobs, machines)
-    stream = LehmerGenerator(time_seed)
-    times = [[stream.integer(1, 99) for _ in range(machines)] for _ in range(jobs)]
-    stream = LehmerGenerator(machine_seed)
-    routes = []
-    for _ in range(jobs):
-        route = list(range(machines))
-        for i in range(machines):
-            k = stream.integer(i, machines - 1)
-            route[i], route[k] = route[k], route[i]
-        routes.append(route)
-    return JobShopInstance(name, np.array(routes, np.int32), np.array(times, np.int32), machines)
+    routes, times = taillard_matrices(jobs, machines, time_seed, machine_seed)
+    return JobShopInstance(name, routes, times, machines)
 
 
 def demirkol(
