@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from envs.core.handle import Handle
-from envs.job_shop.dynamics import JobShopState
+from envs.job_shop.dynamics import NEVER, JobShopState
 from envs.job_shop.observe import ObservationArrays
 
 RULES = ("spt_mwkr", "spt_mwkr_squared", "mwkr", "mopnr", "fdd_mwkr")
@@ -26,37 +26,38 @@ class Paper(NamedTuple):
     Attributes:
         priority: ``(F, J, K)`` priority of every operation; the least goes first.
         makespan: ``(F, J)`` makespan that follows on each job's choice.
-        job: ``(J,)`` unfinished jobs in order.
-        next_op: ``(J,)`` index of the next operation of each of them.
+        next_op: ``(J,)`` index of the next operation of each job.
         ready: ``(J,)`` completion of the one before.
-        machine: ``(J,)`` machine that it needs.
-        urgency: ``(J,)`` its priority.
+        queue: ``(M, J)`` jobs that need a machine next.
+        queued: ``(M,)`` their number.
         free: ``(M,)`` completion of the last operation on each machine.
+        start: ``(M,)`` earliest start of an operation on it, `NEVER` if no job needs it next.
     """
 
     priority: NDArray[np.float64]
     makespan: NDArray[np.float64]
-    job: NDArray[np.int64]
     next_op: NDArray[np.int64]
     ready: NDArray[np.int64]
-    machine: NDArray[np.int64]
-    urgency: NDArray[np.float64]
+    queue: NDArray[np.int64]
+    queued: NDArray[np.int64]
     free: NDArray[np.int64]
+    start: NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
 def paper_for(state: JobShopState, tables: int) -> Paper:
     """Returns paper for one lane of ``state`` at a time and so many tables."""
     _, jobs, operations = state.time.shape
+    machines = state.machine_free.shape[1]
     return Paper(
         np.empty((tables, jobs, operations)),
         np.empty((tables, jobs)),
         np.empty(jobs, np.int64),
         np.empty(jobs, np.int64),
-        np.empty(jobs, np.int64),
-        np.empty(jobs, np.int64),
-        np.empty(jobs),
-        np.empty(state.machine_free.shape[1], np.int64),
+        np.empty((machines, jobs), np.int64),
+        np.empty(machines, np.int64),
+        np.empty(machines, np.int64),
+        np.empty(machines, np.int64),
     )
 
 
@@ -90,74 +91,84 @@ def roll_out(state: JobShopState, lane: int, paper: Paper) -> None:
     for job in range(state.size[lane, 0]):
         if state.mask[lane, job]:
             for table in range(paper.priority.shape[0]):
-                paper.makespan[table, job] = _finish(state, lane, paper, table, _begin(state, lane, paper, table, job))
+                _begin(state, lane, paper, job)
+                paper.makespan[table, job] = _finish(state, lane, paper, table)
 
 
 @njit(cache=True, nogil=True)
-def _begin(state: JobShopState, lane: int, paper: Paper, table: int, chosen: int) -> int:
-    """Puts the lane onto paper, with the next operation of ``chosen`` scheduled; returns the number of open jobs."""
+def _begin(state: JobShopState, lane: int, paper: Paper, chosen: int) -> None:
+    """Puts the lane onto paper, with the next operation of ``chosen`` scheduled."""
     for m in range(state.size[lane, 2]):
         paper.free[m] = state.machine_free[lane, m]
-    operations = state.size[lane, 1]
-    count = 0
+        paper.queued[m] = 0
+        paper.start[m] = NEVER
+    end = state.job_start[lane, chosen] + state.job_time[lane, chosen]
+    machine = state.job_machine[lane, chosen]
+    paper.free[machine] = max(paper.free[machine], end)
     for j in range(state.size[lane, 0]):
-        k = state.next_op[lane, j]
-        if k == operations:
-            continue
-        ready = max(state.job_ready[lane, j], state.floor[lane])
-        if j == chosen:
-            ready = state.job_start[lane, j] + state.job_time[lane, j]
-            machine = state.job_machine[lane, j]
-            paper.free[machine] = max(paper.free[machine], ready)
-            k += 1
-            if k == operations:
-                continue
-        paper.job[count] = j
-        paper.next_op[count] = k
-        paper.ready[count] = ready
-        paper.machine[count] = state.machine[lane, j, k]
-        paper.urgency[count] = paper.priority[table, j, k]
-        count += 1
-    return count
+        k = state.next_op[lane, j] + (j == chosen)
+        ready = end if j == chosen else max(state.job_ready[lane, j], state.floor[lane])
+        if k < state.size[lane, 1]:
+            _queue_up(state, lane, paper, j, k, ready)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _queue_up(state: JobShopState, lane: int, paper: Paper, job: int, operation: int, ready: int) -> None:
+    """Puts a job that is ready at a time into the queue of its machine."""
+    machine = state.machine[lane, job, operation]
+    paper.next_op[job] = operation
+    paper.ready[job] = ready
+    paper.queue[machine, paper.queued[machine]] = job
+    paper.queued[machine] += 1
+    paper.start[machine] = min(paper.start[machine], max(ready, paper.free[machine]))
 
 
 @njit(cache=True, nogil=True)
-def _finish(state: JobShopState, lane: int, paper: Paper, table: int, count: int) -> int:
-    """Completes the schedule on paper, ``count`` jobs of which are open, and returns its makespan."""
-    operations = state.size[lane, 1]
-    while count > 0:
-        first, row, least = np.int64(2**62), 0, np.inf
-        for i in range(count):
-            start = max(paper.ready[i], paper.free[paper.machine[i]])
-            if start < first or (start == first and paper.urgency[i] < least):
-                first, row, least = start, i, paper.urgency[i]
-        j, k = paper.job[row], paper.next_op[row]
-        end = first + state.time[lane, j, k]
-        paper.free[paper.machine[row]] = end
-        if k + 1 < operations:
-            paper.ready[row] = end
-            paper.next_op[row] = k + 1
-            paper.machine[row] = state.machine[lane, j, k + 1]
-            paper.urgency[row] = paper.priority[table, j, k + 1]
-        else:
-            count -= 1
-            _remove(paper, row, count)
+def _finish(state: JobShopState, lane: int, paper: Paper, table: int) -> int:
+    """Completes the schedule on paper and returns its makespan.
+
+    Machines do not wait for each other: the one that can start first goes on with the most urgent of the jobs that are
+    ready by then.
+    """
+    machines = state.size[lane, 2]
+    while True:
+        start, machine = NEVER, 0
+        for m in range(machines):
+            if paper.start[m] < start:
+                start, machine = paper.start[m], m
+        if start == NEVER:
+            break
+        j = _take(paper, table, machine, start)
+        k = paper.next_op[j]
+        end = start + state.time[lane, j, k]
+        paper.free[machine] = end
+        paper.start[machine] = NEVER
+        for i in range(paper.queued[machine]):
+            paper.start[machine] = min(paper.start[machine], max(paper.ready[paper.queue[machine, i]], end))
+        if k + 1 < state.size[lane, 1]:
+            _queue_up(state, lane, paper, j, k + 1, end)
     # Every job ends on some machine, so the last of those ends is the makespan.
     makespan = np.int64(0)
-    for m in range(state.size[lane, 2]):
+    for m in range(machines):
         makespan = max(makespan, paper.free[m])
     return int(makespan)
 
 
-@njit(cache=True, nogil=True)
-def _remove(paper: Paper, row: int, count: int) -> None:
-    """Takes a job out; the others keep their order, which decides ties."""
-    for i in range(row, count):
-        paper.job[i] = paper.job[i + 1]
-        paper.next_op[i] = paper.next_op[i + 1]
-        paper.ready[i] = paper.ready[i + 1]
-        paper.machine[i] = paper.machine[i + 1]
-        paper.urgency[i] = paper.urgency[i + 1]
+@njit(cache=True, nogil=True, inline="always")
+def _take(paper: Paper, table: int, machine: int, start: int) -> int:
+    """Takes the most urgent job that can start out of a machine's queue; ties go to the smaller job."""
+    place, chosen, least = 0, np.int64(-1), np.inf
+    for i in range(paper.queued[machine]):
+        j = paper.queue[machine, i]
+        if paper.ready[j] > start:
+            continue
+        urgency = paper.priority[table, j, paper.next_op[j]]
+        if urgency < least or (urgency == least and j < chosen):
+            place, chosen, least = i, j, urgency
+    last = paper.queued[machine] - 1
+    paper.queue[machine, place] = paper.queue[machine, last]
+    paper.queued[machine] = last
+    return int(chosen)
 
 
 @njit(cache=True, nogil=True)
