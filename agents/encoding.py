@@ -10,8 +10,7 @@ from torch import Tensor
 from agents.ppo.adapter import EPISODE
 from agents.ppo.buffer import DecisionBatch
 from envs.core.spec import ACTION_MASK, GraphSpec
-from models.batch import decision_graph, static_graph
-from models.encoder import Embeddings
+from models.batch import Embeddings, decision_graph, static_graph
 from models.network import Network
 
 

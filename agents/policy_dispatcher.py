@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from agents.dispatcher import LaneDraws, Seeds
 from envs.core import GraphSpec, GraphVectorEnv, Observation
 from envs.core.spec import ACTION_MASK
-from models.batch import decision_graph, static_graph
-from models.encoder import Embeddings
+from models.batch import Embeddings, decision_graph, static_graph
 from models.network import Network, masked
 
 

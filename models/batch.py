@@ -14,6 +14,14 @@ from torch import Tensor
 
 from envs.core.spec import CONTEXT, COUNTS, EdgeType, GraphSpec
 
+Embeddings = dict[str, Tensor]
+"""Per node type ``(graphs, capacity, hidden)``."""
+
+
+def squash(features: Tensor) -> Tensor:
+    """Compresses large values, ``sign(x) log(1 + |x|)``, so that instances of any size stay in the trained range."""
+    return torch.sign(features) * torch.log1p(torch.abs(features))
+
 
 @dataclass(frozen=True)
 class StaticGraph:

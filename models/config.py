@@ -9,7 +9,7 @@ from typing import Any
 from envs.core.errors import UsageError
 from envs.core.settings import build_settings
 
-CONVOLUTIONS = ("gatv2", "gin", "transformer")
+CONVOLUTIONS = ("gatv2", "gin", "transformer", "alternating")
 DECISIONS = ("pooling", "attention")
 MESSAGES = ("mean", "attention", "none")
 FLAT = "flat"
@@ -21,7 +21,8 @@ class ModelConfig:
 
     Attributes:
         convolution: Graph convolution of the encoder: "gatv2" (Brody et al. 2022), "gin" (Xu et al. 2019, with edge
-            features as in Hu et al. 2020) or "transformer" (Shi et al. 2021).
+            features as in Hu et al. 2020), "transformer" (Shi et al. 2021), or "alternating": no convolution but
+            attention within the groups that the relations make, in turns (see `models.alternating`).
         decision: How candidates see each other at a decision: "pooling" (mean over nodes) or "attention"
             (multi-head self-attention over all nodes that change).
         hidden: Width of every embedding.

@@ -12,9 +12,8 @@ from torch.nn import functional
 from torch_geometric.nn import GATv2Conv, MessagePassing, SAGEConv
 
 from envs.core.spec import EdgeType, GraphSpec
-from models.batch import DecisionGraph, decision_edges, decision_types
+from models.batch import DecisionGraph, Embeddings, decision_edges, decision_types, squash
 from models.config import ModelConfig
-from models.encoder import Embeddings, squash
 
 
 class DecisionCore(nn.Module):

@@ -7,16 +7,9 @@ from torch import Tensor, nn
 from torch_geometric.nn import GATv2Conv, GINConv, GINEConv, MessagePassing, TransformerConv
 
 from envs.core.spec import EdgeType, GraphSpec
-from models.batch import StaticGraph
+from models.alternating import AlternatingLayer
+from models.batch import Embeddings, StaticGraph, squash
 from models.config import ModelConfig
-
-Embeddings = dict[str, Tensor]
-"""Per node type ``(graphs, capacity, hidden)``."""
-
-
-def squash(features: Tensor) -> Tensor:
-    """Compresses large values, ``sign(x) log(1 + |x|)``, so that instances of any size stay in the trained range."""
-    return torch.sign(features) * torch.log1p(torch.abs(features))
 
 
 class Encoder(nn.Module):
@@ -34,8 +27,11 @@ class Encoder(nn.Module):
         super().__init__()
         self.project = nn.ModuleDict({node.name: nn.Linear(len(node.static) + 1, config.hidden) for node in spec.nodes})
         static_edges = [edge for edge in spec.edges if edge.static]
+        names = [node.name for node in spec.nodes]
         self.layers = nn.ModuleList(
-            EncoderLayer(static_edges, [node.name for node in spec.nodes], config)
+            AlternatingLayer(static_edges, config)
+            if config.convolution == "alternating"
+            else EncoderLayer(static_edges, names, config)
             for _ in range(config.encoder_layers if static_edges else 0)
         )
 

@@ -15,9 +15,8 @@ from torch.nn import functional
 
 from envs.core.errors import UsageError
 from envs.core.spec import ACTION_MASK, COUNTS, GraphSpec
-from models.batch import DecisionGraph, StaticGraph
+from models.batch import DecisionGraph, Embeddings, StaticGraph, squash
 from models.config import FlatConfig
-from models.encoder import Embeddings, squash
 from models.network import Network
 
 STATIC = "static"

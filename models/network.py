@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from envs.core.spec import GraphSpec
-from models.batch import DecisionGraph, StaticGraph
+from models.batch import DecisionGraph, Embeddings, StaticGraph
 from models.config import ModelConfig, NetworkConfig
 from models.decision import DecisionCore
-from models.encoder import Embeddings, Encoder
+from models.encoder import Encoder
 
 
 class Network(nn.Module, ABC):

@@ -18,7 +18,7 @@ def test_a_config_survives_json():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"convolution": "gcn"}, "model.convolution is 'gcn'; expected one of gatv2, gin, transformer"),
+        ({"convolution": "gcn"}, "model.convolution is 'gcn'; expected one of gatv2, gin, transformer, alternating"),
         ({"decision": "none"}, "model.decision is 'none'; expected one of pooling, attention"),
         ({"hidden": 0}, "model.hidden is 0; expected at least 1"),
         ({"hidden": "64"}, "model.hidden is '64'; expected a whole number"),
