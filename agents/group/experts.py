@@ -277,7 +277,7 @@ def demonstrate(definition: ProblemDefinition, experts: Experts, beginnings: Beg
     while active.any():
         masks = problem.action_masks(state)
         actions = np.zeros(count, np.int64)
-        for lane in np.flatnonzero(active):
+        for lane in np.flatnonzero(active).tolist():
             action = _action(proposals[lane], step)
             if not (0 <= action < masks.shape[1] and masks[lane, action]):
                 held[lane] = active[lane] = False
@@ -298,7 +298,7 @@ def demonstrate(definition: ProblemDefinition, experts: Experts, beginnings: Beg
         held[lane] = objective[lane] <= claimed.objective + 1e-9 * max(1.0, abs(claimed.objective))
     longest = max((len(each) for each in choices), default=0)
     table = np.full((count, longest), -1, np.int64)
-    for lane in np.flatnonzero(held):
+    for lane in np.flatnonzero(held).tolist():
         table[lane, : len(choices[lane])] = choices[lane]
     proposed = sum(proposal is not None for proposal in proposals)
     return Demonstrations(table, held, proposed, time.perf_counter() - began)

@@ -95,12 +95,12 @@ class GroupLearner(BaseAlgorithm):
             began = time.perf_counter()
             told.on_rollout_start()
             between = time.perf_counter()
+            self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
             groups, rollouts = self.collect(told)
             if rollouts is None:
                 break
             told.on_rollout_end()
             collected = time.perf_counter()
-            self._update_current_progress_remaining(self.num_timesteps, total_timesteps)
             self.train(groups, Batch(rollouts))
             iteration += 1
             self.logger.record("time/between_seconds", between - began)

@@ -108,7 +108,7 @@ def _solutions(
     if config.selection == "best":
         return best_of_groups(batch.objective, batch.group, batch.present)
     if config.selection not in ("max_variance", "random"):
-        return batch.present & (coefficient != 0)
+        return np.asarray(batch.present & (coefficient != 0), np.bool_)
     lanes = np.flatnonzero(batch.present)
     count = share_of(len(lanes), config.shares_at(remaining)[0])
     if config.selection == "random":

@@ -46,8 +46,9 @@ class Pool:
     def next(self, count: int, rng: np.random.Generator) -> Integers:
         """Returns the numbers of the next ``count`` instances, all different."""
         while len(self._waiting) < count:
-            rest = np.setdiff1d(np.arange(len(self.instances)), self._waiting)
-            self._waiting = np.concatenate([self._waiting, rng.permutation(rest)])
+            fresh = rng.permutation(len(self.instances))
+            late = np.isin(fresh, self._waiting)
+            self._waiting = np.concatenate([self._waiting, fresh[~late], fresh[late]])
         chosen, self._waiting = self._waiting[:count], self._waiting[count:]
         return chosen
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from envs.core.problem import ProblemDefinition, Solver
 from envs.job_shop.benchmarks import BENCHMARKS
+from envs.job_shop.decisions import decisions
 from envs.job_shop.env import JobShop, JobShopConfig, fit
 from envs.job_shop.export import schedule_json, schedule_rows
 from envs.job_shop.instance import read_instance
@@ -78,5 +79,6 @@ PROBLEM = ProblemDefinition(
     objective_name="makespan",
     objective_unit="time unit of the instance",
     chart_html=_chart_html,
+    decisions=decisions,
     behaviour=("builder", "wait", "roll_outs"),
 )
