@@ -103,7 +103,8 @@ def test_another_best_candidate_is_a_disagreement_however_small(policy_files):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("convolution", "decision"), [("gatv2", "pooling"), ("gin", "pooling"), ("transformer", "attention"), ("alternating", "pooling")]
+    ("convolution", "decision"),
+    [("gatv2", "pooling"), ("gin", "pooling"), ("transformer", "attention"), ("alternating", "pooling")],
 )
 def test_any_spec_exports(convolution, decision, tmp_path):
     config = ModelConfig(convolution, decision, hidden=16)
