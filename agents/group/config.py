@@ -30,7 +30,7 @@ class GroupConfig(LearnerSettings):
             and gradients are summed over sizes (the virtual batching of SLIM); with more sizes, all are padded alike.
         draws: In stochastic environments, the randomness that the solutions of a group meet: their "own" or "common".
         replacement: Draw solutions independently; without, the solutions of a group differ, drawn by stochastic beam
-            search (Kool et al. 2019), which samples sequences without replacement exactly.
+            search (Kool et al. 2019), which samples sequences without replacement exactly; randomness is common then.
         greedy: One solution of every group takes the most probable action at every decision.
         pool: Instances to train on again and again; 0 draws new ones all the time.
         budget: How many solutions an instance of the pool gets: "uniform", or what Knapsack RL's value is largest for

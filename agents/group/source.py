@@ -86,7 +86,8 @@ class GroupSource:
         merged = len(sizes) > config.size_classes
         for members in [np.arange(len(instances))] if merged else map(np.array, sizes):
             chosen = [instances[i] for i in members]
-            alone = config.draws == "own" and any(map(self._definition.stochastic, chosen))
+            own_draws = config.draws == "own" and config.replacement  # a beam is one of decisions, not of luck
+            alone = own_draws and any(map(self._definition.stochastic, chosen))
             problem = self._bind(chosen, merged, alone)
             state, row = self._states(problem, chosen, members, counts[members], rng, alone)
             groups = np.repeat(members, counts[members])
@@ -112,7 +113,8 @@ class GroupSource:
         fit = {} if merged and self.pool is None else self._definition.fit(instances)
         key = repr(sorted(fit.items()))
         if key not in self._bindings or (alone and self.pool is None):
-            bound = self._definition.bind({**self._options, **fit})
+            others = {name: value for name, value in self._options.items() if name != "instances"}
+            bound = self._definition.bind({**others, **fit} if fit else self._options)
             if self.pool is None and (alone or bound.spec.capacities != own.spec.capacities):
                 return bound
             self._bindings[key] = own if self.pool is None else bound
