@@ -329,7 +329,10 @@ def _is_free(s: ShopState, lane: int, m: int) -> bool:
 @kernel
 def _can_dispatch(s: ShopState, lane: int) -> bool:
     """Whether a waiting job's machine is free."""
-    return any(s.machine_queue[lane, m] > 0 and _is_free(s, lane, m) for m in range(s.size[lane, 2]))
+    found = False
+    for m in range(s.size[lane, 2]):
+        found = found or (s.machine_queue[lane, m] > 0 and _is_free(s, lane, m))
+    return found
 
 
 @kernel

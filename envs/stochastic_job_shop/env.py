@@ -206,7 +206,8 @@ class StochasticJobShop(Problem[ShopState, StochasticJobShopInstance, Execution]
         """Draws another future for each of ``lanes`` with its generator, in keeping with what has been observed.
 
         Times of running operations are drawn anew given how long they have run; failures and repairs are exponential
-        and start afresh.
+        and start afresh. The state is for planning: the log of failures before the call is not kept, so that the
+        solution of an instance with breakdowns is no longer one that can be verified.
         """
         dynamics.resample(self._state_handles(state), lanes)
 

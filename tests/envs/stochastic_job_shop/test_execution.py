@@ -62,7 +62,7 @@ def test_releases_let_time_pass_and_hide_jobs():
     assert out["job_dynamic"][0, 0].any()
     assert not out["job_dynamic"][0, 1].any()
     problem.step(state, np.array([0]), ON)
-    assert (state.clock[0], state.mask[0].tolist()) == (4.0, [False, True])
+    assert (state.clock[0], state.mask[0].tolist()) == (4.0, [True, True])
 
 
 def test_waiting_is_deliberate():
@@ -106,7 +106,7 @@ def test_steps_are_decisions_and_then_time():
 
 
 def test_another_future_keeps_the_past_and_what_has_run():
-    instance = replace(TWO, law="lognormal", sigma=0.5, time_to_failure=20.0, repair_time=1.0)
+    instance = replace(TWO, law="lognormal", sigma=0.5)
     problem, state = played(instance)
     finished = problem.objective(state)[0]
     others = set()
