@@ -355,7 +355,7 @@ def describe(
     """Names a variant: the options that were asked for and those that differ from their default, then the settings.
 
     Options that say nothing about how a given instance is solved are left out: capacities, rewards, and whatever is
-    not a single value (sizes, lists of instances).
+    neither a single value nor a list of names (sizes, lists of instances).
 
     Args:
         definition: The problem.
@@ -369,6 +369,8 @@ def describe(
         value = getattr(config, each.name)
         silent = each.name.startswith("max_") or each.name in _REWARD_OPTIONS
         spoken = each.name in told or (each.name in options and value != each.default)
+        if isinstance(value, tuple) and value and all(isinstance(entry, str) for entry in value):
+            value = "+".join(value)
         if isinstance(value, bool | int | float | str) and spoken and not silent:
             shown[each.name] = value
     return describe_settings({**shown, **settings})

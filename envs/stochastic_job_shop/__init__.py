@@ -64,8 +64,8 @@ PROBLEM = ProblemDefinition(
     solvers=MappingProxyType({"cp_sat": _cp_sat, "cp_sat_reactive": _cp_sat_reactive}),
     benchmarks=BENCHMARKS,
     variants=(
-        {"sizes": ((4, 3),)},
-        {"sizes": ((3, 3), (5, 2)), "law": "triangular", "wait": True, "objective": "flow_time"},
+        {"sizes": ((4, 3),), "sigmas": (0.1, 0.5)},
+        {"sizes": ((3, 3), (5, 2)), "law": "triangular", "below": 4, "wait": True, "objective": "flow_time"},
         {
             "sizes": ((6, 3),),
             "law": "pert",

@@ -21,7 +21,16 @@ from envs.core.handle import Handle, kernel
 from envs.core.random import next_word
 from envs.stochastic_job_shop.draws import draw_duration, failure_gap
 from envs.stochastic_job_shop.estimates import refresh_estimates
-from envs.stochastic_job_shop.state import DONE, MAKESPAN, RUNNING, UNRELEASED, WAITING, WEIGHTED_TARDINESS, ShopState
+from envs.stochastic_job_shop.state import (
+    DONE,
+    MAKESPAN,
+    NOT_YET,
+    RUNNING,
+    UNRELEASED,
+    WAITING,
+    WEIGHTED_TARDINESS,
+    ShopState,
+)
 
 
 @njit(cache=True, nogil=True)
@@ -152,9 +161,9 @@ def _begin_lane(s: ShopState, lane: int) -> None:
             time = s.expected[lane, j, k]
             work += time
             s.machine_load[lane, s.machine[lane, j, k]] += time
-            s.starts[lane, j, k] = np.nan
-            s.ends[lane, j, k] = np.nan
-            s.drawn[lane, j, k] = np.nan
+            s.starts[lane, j, k] = NOT_YET
+            s.ends[lane, j, k] = NOT_YET
+            s.drawn[lane, j, k] = NOT_YET
         s.job_status[lane, j] = UNRELEASED
         s.job_next[lane, j] = 0
         s.job_machine[lane, j] = s.machine[lane, j, 0]
@@ -185,7 +194,7 @@ def _decide_lane(s: ShopState, lane: int, action: int) -> None:
     s.machine_job[lane, m] = action
     s.machine_since[lane, m] = s.clock[lane]
     s.machine_expected[lane, m] = time
-    s.machine_left[lane, m] = np.nan
+    s.machine_left[lane, m] = NOT_YET
     s.machine_queue[lane, m] -= 1
     s.machine_queue_work[lane, m] = s.machine_queue_work[lane, m] - time if s.machine_queue[lane, m] > 0 else 0.0
     s.machine_load[lane, m] -= time
@@ -212,7 +221,7 @@ def _draw_started(s: ShopState, lane: int) -> None:
     """Draws the processing times of operations that have started and have none yet."""
     for m in range(s.size[lane, 2]):
         j = s.machine_job[lane, m]
-        if j >= 0 and np.isnan(s.machine_left[lane, m]):
+        if j >= 0 and s.machine_left[lane, m] == NOT_YET:
             s.machine_left[lane, m] = _draw(s, lane, j, s.job_next[lane, j])
             s.machine_duration[lane, m] = s.machine_left[lane, m]
 
@@ -362,7 +371,7 @@ def _resample(s: ShopState, lanes: NDArray[np.int64]) -> None:
     for lane in lanes:
         for m in range(s.size[lane, 2]):
             j = s.machine_job[lane, m]
-            if j >= 0 and not np.isnan(s.machine_left[lane, m]):
+            if j >= 0 and s.machine_left[lane, m] != NOT_YET:
                 _redraw(s, lane, m, j)
         s.key[lane] = next_word(s.generator, lane)
         for m in range(s.size[lane, 2]):

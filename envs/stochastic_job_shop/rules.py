@@ -124,13 +124,17 @@ def _random(n: Waiting) -> Floats:
     return result
 
 
+_LAST = 1e300
+"""Priority of waiting, and of what would be infinite: an action that is legal is always worth a number."""
+
+
 def _rule(name: str, formula: Formula, source: str) -> Rule:
     def priority(state: ShopState) -> Floats:
-        result = np.full(state.mask.shape, np.inf)
+        result = np.full(state.mask.shape, _LAST)
         with np.errstate(invalid="ignore", over="ignore"):
             values = formula(waiting(state))
         jobs = state.job_next.shape[1]
-        result[:, :jobs] = np.where(state.mask[:, :jobs], values, np.inf)
+        result[:, :jobs] = np.where(state.mask[:, :jobs], np.minimum(values, _LAST), np.inf)
         return result
 
     return Rule(name, priority, source)

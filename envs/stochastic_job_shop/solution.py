@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from envs.stochastic_job_shop.draws import failure_gap
-from envs.stochastic_job_shop.state import ShopState
-from envs.stochastic_job_shop.types import Execution
+from envs.stochastic_job_shop.state import NOT_YET, ShopState
+from envs.stochastic_job_shop.types import Execution, Floats
 
 
 def read_execution(state: ShopState, lane: int) -> Execution:
@@ -15,9 +15,9 @@ def read_execution(state: ShopState, lane: int) -> Execution:
     failures = [failure for m in range(machines) for failure in _failures(state, lane, m)]
     columns = list(zip(*failures, strict=True)) or [(), (), ()]
     return Execution(
-        starts=state.starts[lane, :jobs, :operations].copy(),
-        ends=state.ends[lane, :jobs, :operations].copy(),
-        durations=state.drawn[lane, :jobs, :operations].copy(),
+        starts=_known(state.starts[lane, :jobs, :operations]),
+        ends=_known(state.ends[lane, :jobs, :operations]),
+        durations=_known(state.drawn[lane, :jobs, :operations]),
         failed_machines=np.array(columns[0], np.int64),
         failed_at=np.array(columns[1], np.float64),
         repaired_at=np.array(columns[2], np.float64),
@@ -31,3 +31,8 @@ def _failures(state: ShopState, lane: int, machine: int) -> list[tuple[int, floa
     times = np.cumsum([failure_gap(key, machine, change, means[change % 2]) for change in range(up_to)])
     repairs = [*times[1::2].tolist(), np.nan]
     return [(machine, float(failed), repairs[i]) for i, failed in enumerate(times[0::2])]
+
+
+def _known(times: Floats) -> Floats:
+    """A copy with nan for what has not happened."""
+    return np.where(times == NOT_YET, np.nan, times)

@@ -12,6 +12,8 @@ from envs.core.handle import Handle
 
 UNRELEASED, WAITING, RUNNING, DONE = 0, 1, 2, 3
 MAKESPAN, FLOW_TIME, TARDINESS, WEIGHTED_TARDINESS = 0, 1, 2, 3
+NOT_YET = -1.0
+"""A time that nobody knows yet."""
 
 
 class ShopState(NamedTuple):
@@ -34,9 +36,9 @@ class ShopState(NamedTuple):
         time: ``(L, J, K, 3)`` least, most likely and greatest processing time.
         expected: ``(L, J, K)`` expected processing time.
         variation: ``(L, J, K)`` coefficient of variation of the processing time.
-        starts: ``(L, J, K)`` start of each operation, nan before it.
-        ends: ``(L, J, K)`` completion of each operation, nan before it.
-        drawn: ``(L, J, K)`` processing time of completed operations, nan before.
+        starts: ``(L, J, K)`` start of each operation, `NOT_YET` before it.
+        ends: ``(L, J, K)`` completion of each operation, `NOT_YET` before it.
+        drawn: ``(L, J, K)`` processing time of completed operations, `NOT_YET` before.
         job_release: ``(L, J)`` release times.
         job_due: ``(L, J)`` due dates, infinite for none.
         job_weight: ``(L, J)`` weights.
@@ -48,8 +50,8 @@ class ShopState(NamedTuple):
         job_work: ``(L, J)`` expected work of the whole job.
         job_remaining: ``(L, J)`` expected work of the operations that are not completed.
         machine_job: ``(L, M)`` job that is on the machine, -1 for none.
-        machine_left: ``(L, M)`` processing time that the running operation still needs at ``machine_since``; nan
-            until it is drawn. It is never observed.
+        machine_left: ``(L, M)`` processing time that the running operation still needs at ``machine_since``;
+            `NOT_YET` until it is drawn. It is never observed.
         machine_expected: ``(L, M)`` expected processing time that it still needs at ``machine_since``.
         machine_since: ``(L, M)`` when processing began or was last resumed.
         machine_duration: ``(L, M)`` drawn processing time of the running operation. It is never observed.

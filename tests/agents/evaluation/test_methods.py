@@ -160,3 +160,9 @@ def test_draws_depend_on_seed_and_instance_alone():
     together = [batch[0].solution.starts.tolist() for batch in method.run([other, TWO], [5, 5])]
     alone = [batch[0].solution.starts.tolist() for batch in method.run([TWO], [5])]
     assert together[1] == alone[0]
+
+
+def test_lists_of_names_are_part_of_a_variant():
+    options = {"roll_outs": ("spt_mwkr", "mopnr")}
+    methods = build_methods(problem("job_shop"), ["rule:pilot;builder=active"], options, 128)
+    assert "roll_outs=spt_mwkr+mopnr" in methods[0].variant

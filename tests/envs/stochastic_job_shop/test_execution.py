@@ -14,6 +14,7 @@ from envs.core.problem import Problem
 from envs.job_shop import PROBLEM as DETERMINISTIC
 from envs.job_shop.types import JobShopInstance
 from envs.stochastic_job_shop import PROBLEM
+from envs.stochastic_job_shop.state import NOT_YET
 from envs.stochastic_job_shop.types import LAWS, OBJECTIVES, StochasticJobShopInstance
 
 ON = np.ones(1, np.bool_)
@@ -98,7 +99,7 @@ def test_steps_are_decisions_and_then_time():
         problem.step(twin, action, ON)
         assert not problem.decide(state, action, ON)[0]
         assert state.clock == before
-        assert np.isnan(state.drawn[0, action[0], state.job_next[0, action[0]]])
+        assert state.drawn[0, action[0], state.job_next[0, action[0]]] == NOT_YET
         problem.advance(state, ON)
         for mine, other in zip(state, twin, strict=True):
             assert mine.tobytes() == other.tobytes()

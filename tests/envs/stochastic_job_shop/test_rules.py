@@ -50,7 +50,7 @@ def test_published_vector_of_modified_due_dates():
         [[0]] * 6,
         [[10.0], [11.0], [10.0], [10.0], [11.0], [10.0]],
         1,
-        due_dates=[15.0, 11.0, 13.0, 12.0, 11.0, 12.0],
+        due_dates=[15.0, 11.0, 13.0, 11.0, 12.0, 11.0],
         objective="tardiness",
     )
     problem = PROBLEM.bind(PROBLEM.fit([instance]))
