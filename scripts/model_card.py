@@ -41,6 +41,7 @@ def model_card(checkpoint: Checkpoint, results: Path) -> str:
     options = table(("option", "value"), ((f"`{key}`", value) for key, value in training["options"].items()))
     network = table(("field", "value"), ((f"`{key}`", value) for key, value in checkpoint.model.to_mapping().items()))
     settings = table(("setting", "value"), ((f"`{key}`", value) for key, value in learner.items()))
+    start = f" initial={training['initial']}" if "initial" in training else ""
     parameters = sum(tensor.numel() for tensor in checkpoint.weights.values())
     return f"""<!-- Written by scripts/model_card.py; changes made here are lost. -->
 
@@ -53,7 +54,7 @@ A dispatcher for `{checkpoint.problem}`{_run_with(checkpoint.options)}. Licence:
   decisions, seed {learner["seed"]}; one run.
 - **Validation**: {validation["instances"]} drawn instances, {_inline(validation["options"])}, seed
   {validation["seed"]}; mean objective over its unit of reward {training["validation_objective_over_bound"]:.4f}.
-- **Made by**: `python scripts/train.py experiment={training["name"]}` at revision `{training["git_revision"]}`.
+- **Made by**: `python scripts/train.py experiment={training["name"]}{start}` at revision `{training["git_revision"]}`.
 
 ## Results
 

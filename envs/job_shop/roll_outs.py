@@ -138,7 +138,7 @@ def _finish(state: JobShopState, lane: int, paper: Paper, table: int) -> int:
                 start, machine = paper.start[m], m
         if start == NEVER:
             break
-        j = _take(paper, table, machine, start)
+        j = _take(paper, table, machine, int(start))
         k = paper.next_op[j]
         end = start + state.time[lane, j, k]
         paper.free[machine] = end
