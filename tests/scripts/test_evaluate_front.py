@@ -49,7 +49,7 @@ def test_one_command_gives_points_volumes_and_a_picture(tmp_path, monkeypatch, c
     energy = np.mean([(8e-9 * i.bits + 0.01 * i.bits / i.bits_per_second[i.user, 0]).sum() for i in instances])
     assert {round(point.metrics["energy"], 5) for point in cloud} == {round(float(energy), 5)}
     weights = [float(point.variant.rpartition("weights=")[2].split("/")[0]) for point in cloud]
-    assert (weights[0], weights[-1]) == (0.7, 1.0)
+    assert (weights[0], weights[-1]) == (0.3, 1.0)
     for weight, point in zip(weights, cloud, strict=True):
         expected = weight * 0.01 * point.metrics["delay"] + (1 - weight) * 50 * point.metrics["energy"]
         assert point.objective == pytest.approx(expected, rel=1e-4)

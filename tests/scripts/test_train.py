@@ -124,7 +124,7 @@ def test_one_command_trains_and_the_same_command_goes_on(tmp_path, monkeypatch, 
     assert f"best policy by validation: {folder / 'policy'}" in capsys.readouterr().out
     checkpoint = load_checkpoint(folder / "policy")
     assert checkpoint.training["ppo"]["lanes"] == 4
-    assert checkpoint.options == {"builder": "non_delay", "wait": False}
+    assert checkpoint.options == {"builder": "non_delay", "wait": False, "roll_outs": []}
     before = (folder / "policy" / "config.json").read_bytes()
     run(monkeypatch, *TINY)
     assert (folder / "policy" / "config.json").read_bytes() == before
