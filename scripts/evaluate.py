@@ -22,7 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from agents.evaluation.methods import Method, build_methods
+from agents.evaluation.method import Method
+from agents.evaluation.methods import build_methods
 from agents.evaluation.report import ChartFolder, ReportSettings, statement, write_report
 from agents.evaluation.rows import ResultRow, ResultStore, merge, read_csv, write_csv
 from agents.evaluation.runner import Origin, evaluate, refer

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agents.evaluation.fronts import best_known, expected_utility, hypervolume, inverted_generational_distance
 from agents.evaluation.fronts import non_dominated as non_dominated_points
-from agents.evaluation.methods import Method
+from agents.evaluation.method import Method
 from agents.evaluation.rows import ResultRow
 from agents.evaluation.runner import Origin
 from agents.evaluation.statistics import Interval

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from agents.dispatcher import Dispatcher, RandomDispatcher, RuleDispatcher, Seeds
+from agents.evaluation.improvement import split_improvement
+from agents.evaluation.method import Method, describe_settings
 from agents.evaluation.specification import MethodSpecification, Scalar, parse_method
 from agents.interface import first_difference
 from agents.rollout import Outcome, best_of, check_samples, group_by_size, roll_out, verified_objective
@@ -22,46 +23,6 @@ RANDOM = "random"
 """The rule that is the same for every problem, whether or not its catalogue lists one."""
 
 _REWARD_OPTIONS = ("reward", "illegal_action_penalty")
-
-
-@dataclass(frozen=True)
-class Method(ABC):
-    """Something that solves the instances of a benchmark.
-
-    Attributes:
-        name: Name for the column ``method``.
-        kind: Value for the column ``kind``.
-        variant: Value for the column ``variant``.
-        definition: The problem.
-        entry: What the user wrote for it, one string; empty where that was a mapping.
-    """
-
-    name: str
-    kind: str
-    variant: str
-    definition: ProblemDefinition
-    entry: str = field(default="", kw_only=True)
-
-    @property
-    @abstractmethod
-    def stochastic(self) -> bool:
-        """Whether another seed may give another result even where the environment draws nothing."""
-
-    def check(self, instance: Any) -> None:  # noqa: B027 - most methods take every instance
-        """Checks that the method means something on an instance.
-
-        Raises:
-            UsageError: It does not.
-        """
-
-    @abstractmethod
-    def run(self, instances: Sequence[Any], seeds: Sequence[int]) -> Iterator[list[Outcome]]:
-        """Yields the verified outcome of every run once, as many at a time as come out together.
-
-        Args:
-            instances: The instance of each run.
-            seeds: The seed of each run; it decides all that the environment draws, whatever the method.
-        """
 
 
 class LoadedDispatcher(Dispatcher, Protocol):
@@ -208,10 +169,10 @@ def build_methods(
     if not specifications:
         raise UsageError("methods is empty; expected at least one, for example rule:spt")
     builders = {"rule": _rule, "solver": _solver, "checkpoint": _checkpoint, "onnx": _onnx}
-    methods = [
-        replace(builders[spec.kind](definition, spec, options, max_lanes), entry=entry)
-        for spec, entry in zip(specifications, written, strict=True)
-    ]
+    methods = []
+    for spec, entry in zip(specifications, written, strict=True):
+        start, improved = split_improvement(definition, spec)
+        methods.append(improved(replace(builders[spec.kind](definition, start, options, max_lanes), entry=entry)))
     seen: set[tuple[str, str, str]] = set()
     for spec, method in zip(specifications, methods, strict=True):
         key = (method.name, method.kind, method.variant)
@@ -374,16 +335,6 @@ def describe(
         if isinstance(value, bool | int | float | str) and spoken and not silent:
             shown[each.name] = value
     return describe_settings({**shown, **settings})
-
-
-def describe_settings(settings: Mapping[str, Scalar | None]) -> str:
-    """Writes settings as ``key=value`` joined by semicolons; whole floats lose their point, None is left out."""
-    words = []
-    for key, value in settings.items():
-        if value is not None:
-            whole = isinstance(value, float) and value.is_integer()
-            words.append(f"{key}={int(value) if whole else value}")
-    return ";".join(words)
 
 
 class _Settings:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.evaluation.methods import Method
+from agents.evaluation.method import Method
 from agents.evaluation.rows import ResultRow, ResultStore, RunKey, gap_percent
 from agents.provenance import command_of_method
 from agents.rollout import Outcome

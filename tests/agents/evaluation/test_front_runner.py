@@ -20,7 +20,7 @@ from agents.evaluation.front_runner import (
     volume_rows,
 )
 from agents.evaluation.fronts import hypervolume
-from agents.evaluation.methods import Method
+from agents.evaluation.method import Method
 from agents.evaluation.plots import front_plot
 from agents.evaluation.runner import Origin
 from agents.rollout import Outcome

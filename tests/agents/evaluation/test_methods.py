@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from agents.dispatcher import RuleDispatcher
-from agents.evaluation.methods import GreedyMethod, SampledMethod, build_methods, describe_settings
+from agents.evaluation.method import describe_settings
+from agents.evaluation.methods import GreedyMethod, SampledMethod, build_methods
 from agents.evaluation.specification import MethodSpecification, parse_method
 from envs.core import SolverResult, UsageError, problem
 from envs.job_shop.types import JobShopInstance, Schedule
@@ -166,3 +167,62 @@ def test_lists_of_names_are_part_of_a_variant():
     options = {"roll_outs": ("spt_mwkr", "mopnr")}
     methods = build_methods(problem("job_shop"), ["rule:pilot;builder=active"], options, 128)
     assert "roll_outs=spt_mwkr+mopnr" in methods[0].variant
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """A solver that notes what it is made with and returns its hint, or something worse than allowed."""
+
+    notes: list
+
+    def factory(self, *, time_limit=10.0, workers=1, hint=None):
+        """Makes the solver."""
+        self.notes.append((time_limit, workers, hint))
+        return lambda instance, *, seed=0: SolverResult(
+            hint, float(max(hint.starts[:, 1] + instance.times[:, 1])), 0, ""
+        )
+
+
+def improving(recorder):
+    return replace(JOB_SHOP, solvers=MappingProxyType({"keep": recorder.factory, "fixed": fixed}))
+
+
+def test_an_improving_solver_goes_on_from_the_schedule_within_the_time_that_is_left():
+    recorder = Recorder([])
+    entry = "rule:mwkr;builder=active;improve=keep;time_limit=5;workers=2"
+    (method,) = build(entry, definition=improving(recorder))
+    assert (method.name, method.kind, method.entry) == ("mwkr", "search", entry)
+    assert method.variant == "builder=active;improve=keep;time_limit=5;workers=2"
+    (plain,) = build("rule:mwkr;builder=active")
+    recorder.notes.clear()
+    ((outcome,),) = method.run([TWO], [3])
+    ((expected,),) = plain.run([TWO], [3])
+    (note,) = recorder.notes
+    assert 0 < note[0] < 5.0
+    assert note[1] == 2
+    assert np.array_equal(note[2].starts, expected.solution.starts)
+    assert outcome.objective == expected.objective
+    assert outcome.seed == 3
+    assert outcome.decisions == expected.decisions
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("rule:spt;improve=nope;time_limit=1", "has no solver 'nope'; it has keep, fixed"),
+        ("rule:spt;improve=fixed;time_limit=1", "does not start from a solution"),
+        ("rule:spt;improve=keep", "time_limit is None; expected the seconds"),
+        ("rule:spt;improve=keep;time_limit=0", "time_limit is 0; expected the seconds"),
+        ("rule:spt;improve=keep;time_limit=1;nose=2", "there is no setting 'nose'"),
+    ],
+)
+def test_mistakes_of_improving_are_named(entry, message):
+    with pytest.raises(UsageError, match=message):
+        build(entry, definition=improving(Recorder([])))
+
+
+@pytest.mark.parametrize("solver", ["lns", "cp_sat"])
+def test_an_improved_rule_reaches_the_optimum(solver):
+    pytest.importorskip("ortools")
+    plain, improved = build("rule:lwkr", f"rule:lwkr;improve={solver};time_limit=5;workers=1", definition=JOB_SHOP)
+    assert [next(method.run([TWO], [0]))[0].objective for method in (plain, improved)] == [9.0, 8.0]

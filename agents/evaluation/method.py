@@ -1,0 +1,62 @@
+"""What every method is: something that solves the instances of a benchmark."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.evaluation.specification import Scalar
+from agents.rollout import Outcome
+from envs.core import ProblemDefinition
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """Something that solves the instances of a benchmark.
+
+    Attributes:
+        name: Name for the column ``method``.
+        kind: Value for the column ``kind``.
+        variant: Value for the column ``variant``.
+        definition: The problem.
+        entry: What the user wrote for it, one string; empty where that was a mapping.
+    """
+
+    name: str
+    kind: str
+    variant: str
+    definition: ProblemDefinition
+    entry: str = field(default="", kw_only=True)
+
+    @property
+    @abstractmethod
+    def stochastic(self) -> bool:
+        """Whether another seed may give another result even where the environment draws nothing."""
+
+    def check(self, instance: Any) -> None:  # noqa: B027 - most methods take every instance
+        """Checks that the method means something on an instance.
+
+        Raises:
+            UsageError: It does not.
+        """
+
+    @abstractmethod
+    def run(self, instances: Sequence[Any], seeds: Sequence[int]) -> Iterator[list[Outcome]]:
+        """Yields the verified outcome of every run once, as many at a time as come out together.
+
+        Args:
+            instances: The instance of each run.
+            seeds: The seed of each run; it decides all that the environment draws, whatever the method.
+        """
+
+
+def describe_settings(settings: Mapping[str, Scalar | None]) -> str:
+    """Writes settings as ``key=value`` joined by semicolons; whole floats lose their point, None is left out."""
+    words = []
+    for key, value in settings.items():
+        if value is not None:
+            whole = isinstance(value, float) and value.is_integer()
+            words.append(f"{key}={int(value) if whole else value}")
+    return ";".join(words)
