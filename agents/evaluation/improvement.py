@@ -15,7 +15,7 @@ from envs.core import ProblemDefinition, Solver, UsageError
 IMPROVE = "improve"
 """Setting of a dispatching method that names the solver which goes on from its solution."""
 
-DISPATCHING_SETTINGS = ("name", "noise", "samples", "temperature", "threshold")
+DISPATCHING_SETTINGS = ("name", "noise", "samples", "temperature", "threshold", "plan", "simulations", "candidates")
 """Settings of rules and of learned policies, next to the options of the environment."""
 
 _HINT, _TIME_LIMIT = "hint", "time_limit"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from agents.evaluation.specification import Scalar
 from agents.rollout import Outcome
@@ -60,3 +63,8 @@ def describe_settings(settings: Mapping[str, Scalar | None]) -> str:
             whole = isinstance(value, float) and value.is_integer()
             words.append(f"{key}={int(value) if whole else value}")
     return ";".join(words)
+
+
+def draw_seed(seed: int, name: str) -> int:
+    """Seed of the draws on one instance: the same whichever instances ran before."""
+    return int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1)[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 
 from agents.dispatcher import Dispatcher, RandomDispatcher, RuleDispatcher, Seeds
 from agents.evaluation.improvement import split_improvement
-from agents.evaluation.method import Method, describe_settings
+from agents.evaluation.method import Method, describe_settings, draw_seed
+from agents.evaluation.planned import PLAN, PLANNING_SETTINGS, planned
 from agents.evaluation.specification import MethodSpecification, Scalar, parse_method
 from agents.interface import first_difference
 from agents.rollout import Outcome, best_of, check_samples, group_by_size, roll_out, verified_objective
@@ -92,12 +92,12 @@ class SampledMethod(Method):
         for instance, seed in alone:
             yield [self._best_of(instance, seed)]
         for chosen, own in side_by_side(self.definition, *_columns(together), self.max_lanes):
-            draws = [_draw_seed(seed, instance.name) for instance, seed in zip(chosen, own, strict=True)]
+            draws = [draw_seed(seed, instance.name) for instance, seed in zip(chosen, own, strict=True)]
             dispatcher = self.make(draws)
             yield roll_out(self.definition, self.options, chosen, dispatcher, seed=own, max_lanes=self.max_lanes)
 
     def _best_of(self, instance: Any, seed: int) -> Outcome:
-        draw = _draw_seed(seed, instance.name)
+        draw = draw_seed(seed, instance.name)
         outcome = best_of(
             self.definition,
             self.options,
@@ -270,7 +270,20 @@ def _learned(
     options: Mapping[str, Any],
     max_lanes: int,
 ) -> Method:
-    settings = _Settings(definition, spec, ("name", "samples", "temperature", "threshold"))
+    planning = PLAN in spec.settings
+    own = (PLAN, *PLANNING_SETTINGS) if planning else ("samples", "temperature", "threshold")
+    settings = _Settings(definition, spec, ("name", *own))
+    chosen = {**options, **dispatcher.options, **settings.options}
+    trained, wanted = (definition.bind(each).spec.to_metadata() for each in (dispatcher.options, chosen))
+    difference = first_difference(trained, wanted)
+    if difference:
+        raise UsageError(f"method {spec}: the policy was trained on other observations: {difference}")
+    told = {*options, *settings.options}
+    name = settings.name(dispatcher.name)
+    if planning:
+        given = {key: spec.settings[key] for key in own if key in spec.settings}
+        variant = describe(definition, chosen, told, given)
+        return planned(name, variant, definition, chosen, dispatcher, given, str(spec))
     samples = settings.count("samples")
     temperature = settings.number("temperature", 1.0, least=0.0)
     threshold = settings.number("threshold", 0.0, least=0.0)
@@ -281,18 +294,12 @@ def _learned(
     for key in ("temperature", "threshold"):
         if key in spec.settings and not samples:
             raise UsageError(f"method {spec}: {key} needs samples=...; a greedy policy has none")
-    chosen = {**options, **dispatcher.options, **settings.options}
-    trained, wanted = (definition.bind(each).spec.to_metadata() for each in (dispatcher.options, chosen))
-    difference = first_difference(trained, wanted)
-    if difference:
-        raise UsageError(f"method {spec}: the policy was trained on other observations: {difference}")
     drawn = {
         "samples": samples,
         "temperature": temperature if temperature != 1.0 else None,
         "threshold": threshold or None,
     }
-    variant = describe(definition, chosen, {*options, *settings.options}, drawn)
-    name = settings.name(dispatcher.name)
+    variant = describe(definition, chosen, told, drawn)
     if not samples:
         return GreedyMethod(name, "learned", variant, definition, chosen, dispatcher, max_lanes)
     return SampledMethod(
@@ -371,8 +378,3 @@ class _Settings:
 
 def _columns(runs: Sequence[tuple[Any, int]]) -> tuple[list[Any], list[int]]:
     return [instance for instance, _ in runs], [seed for _, seed in runs]
-
-
-def _draw_seed(seed: int, name: str) -> int:
-    """Seed of the draws on one instance: the same whichever instances ran before."""
-    return int(np.random.SeedSequence([seed, zlib.crc32(name.encode())]).generate_state(1)[0])

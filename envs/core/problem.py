@@ -147,6 +147,17 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
         """Returns the ``(lanes,)`` simulated times; None for a problem in which no time passes."""
         return None
 
+    def resample(self, state: StateT, lanes: Lanes) -> None:
+        """Draws another future for each of ``lanes`` with its generator, in keeping with what has been observed.
+
+        Plans of environments that draw at random are made on such states. Problems that can do so override this.
+
+        Raises:
+            UsageError: The problem cannot.
+        """
+        del state, lanes
+        raise UsageError(f"{type(self).__name__} cannot draw another future, so that nothing can be planned in it")
+
     @abstractmethod
     def reward_unit(self, state: StateT) -> Floats:
         """Returns, for each lane, the decrease of the potential that is worth a reward of 1."""
