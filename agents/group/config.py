@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from agents.schedule import SCHEDULES, learning_rate
 from agents.settings import LearnerSettings
 
 DRAWS = ("own", "common")
@@ -71,7 +72,9 @@ class GroupConfig(LearnerSettings):
         stored: Most decisions whose observations are held at once; more are learnt in pieces, each made again from
             its actions in every pass.
         learning_rate: Adam's learning rate at the start.
-        final_learning_rate: Its value at the end; linear in between.
+        final_learning_rate: Its value at the end.
+        schedule: The way between them: "linear", "cosine" or "constant" (then it never gets to the value at the end).
+        warm_up: Share of the training over which the learning rate rises from 0 before that.
         entropy: Weight of an entropy bonus.
         value: Weight of the squared error of the value head, which nothing here uses; 0 leaves it untouched.
         max_gradient_norm: Gradients are scaled down to this norm.
@@ -120,6 +123,8 @@ class GroupConfig(LearnerSettings):
     stored: int = 100_000
     learning_rate: float = 1e-3
     final_learning_rate: float = 0.0
+    schedule: str = "linear"
+    warm_up: float = 0.0
     entropy: float = 0.0
     value: float = 0.0
     max_gradient_norm: float = 0.5
@@ -139,6 +144,7 @@ class GroupConfig(LearnerSettings):
         for name in ("keep_rollouts", "final_keep_rollouts", "keep_steps", "final_keep_steps", "forgetting"):
             self.check(name, 0 < getattr(self, name) <= 1, "a number above 0, up to 1")
         self.check("threshold", 0 < self.threshold < 1, "a number between 0 and 1")
+        self.check("warm_up", 0 <= self.warm_up < 1, "a number from 0, below 1")
         self.check("compared", self.compared >= 2, "at least 2")
         choices = {
             "draws": DRAWS,
@@ -149,6 +155,7 @@ class GroupConfig(LearnerSettings):
             "shaping": SHAPINGS,
             "update": UPDATES,
             "weighting": WEIGHTINGS,
+            "schedule": SCHEDULES,
         }
         for name, known in choices.items():
             self.check(name, getattr(self, name) in known, f"one of {', '.join(known)}")
@@ -175,7 +182,7 @@ class GroupConfig(LearnerSettings):
 
     def learning_rate_at(self, remaining: float) -> float:
         """Learning rate when a share ``remaining`` of the training is still to come."""
-        return self.final_learning_rate + remaining * (self.learning_rate - self.final_learning_rate)
+        return learning_rate(self.schedule, self.learning_rate, self.final_learning_rate, self.warm_up, remaining)
 
     def shares_at(self, remaining: float) -> tuple[float, float]:
         """Shares of solutions and of their decisions that are kept when so much of the training is still to come."""

@@ -32,7 +32,9 @@ class ImitationConfig(LearnerSettings):
         minibatch: Decisions in a minibatch.
         epochs: Passes over the demonstrated decisions.
         learning_rate: Adam's learning rate at the start.
-        final_learning_rate: Its value at the end; linear in between.
+        final_learning_rate: Its value at the end.
+        schedule: The way between them: "linear", "cosine" or "constant" (then it never gets to the value at the end).
+        warm_up: Share of the training over which the learning rate rises from 0 before that.
         discount: Discount factor of the return that the value head learns.
         gae_lambda: Lambda of that return's estimate.
         entropy: Weight of an entropy bonus, which keeps the policy from being surer than the rule.
@@ -57,6 +59,8 @@ class ImitationConfig(LearnerSettings):
     epochs: int = 3
     learning_rate: float = 2e-3
     final_learning_rate: float = 0.0
+    schedule: str = "linear"
+    warm_up: float = 0.0
     discount: float = 1.0
     gae_lambda: float = 0.95
     entropy: float = 0.0

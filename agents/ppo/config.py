@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from agents.schedule import SCHEDULES, learning_rate
 from agents.settings import LearnerSettings
 
 CREDITS = ("decision", "clock")
@@ -21,7 +22,9 @@ class PPOConfig(LearnerSettings):
         minibatch: Decisions in a minibatch.
         epochs: Passes over the collected decisions.
         learning_rate: Adam's learning rate at the start.
-        final_learning_rate: Its value at the end; linear in between.
+        final_learning_rate: Its value at the end.
+        schedule: The way between them: "linear", "cosine" or "constant" (then it never gets to the value at the end).
+        warm_up: Share of the training over which the learning rate rises from 0 before that.
         discount: Discount factor of the return.
         credit: How often ``discount`` and ``gae_lambda`` apply: "decision", once a decision, or "clock", once every
             ``discount_time`` of simulated time, so that all decisions of one instant share the return of that instant
@@ -47,6 +50,8 @@ class PPOConfig(LearnerSettings):
     epochs: int = 3
     learning_rate: float = 1e-3
     final_learning_rate: float = 0.0
+    schedule: str = "linear"
+    warm_up: float = 0.0
     discount: float = 1.0
     credit: str = "decision"
     discount_time: float = 1.0
@@ -71,9 +76,11 @@ class PPOConfig(LearnerSettings):
         for name in ("discount", "gae_lambda"):
             self.check(name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
         self.check("credit", self.credit in CREDITS, f"one of {', '.join(CREDITS)}")
+        self.check("schedule", self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
+        self.check("warm_up", 0 <= self.warm_up < 1, "a number from 0, below 1")
         batch = self.lanes * self.steps
         self.check("minibatch", 2 <= self.minibatch <= batch, f"2 to lanes * steps = {batch}")
 
     def learning_rate_at(self, remaining: float) -> float:
         """Learning rate when a share ``remaining`` of the training is still to come."""
-        return self.final_learning_rate + remaining * (self.learning_rate - self.final_learning_rate)
+        return learning_rate(self.schedule, self.learning_rate, self.final_learning_rate, self.warm_up, remaining)
