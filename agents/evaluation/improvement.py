@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from agents.evaluation.method import Method, describe_settings
+from agents.evaluation.planned import PLAN, PLANNING_SETTINGS
 from agents.evaluation.specification import MethodSpecification, Scalar
 from agents.rollout import Outcome, verified_objective
 from envs.core import ProblemDefinition, Solver, UsageError
@@ -15,7 +16,7 @@ from envs.core import ProblemDefinition, Solver, UsageError
 IMPROVE = "improve"
 """Setting of a dispatching method that names the solver which goes on from its solution."""
 
-DISPATCHING_SETTINGS = ("name", "noise", "samples", "temperature", "threshold", "plan", "simulations", "candidates")
+DISPATCHING_SETTINGS = ("name", "noise", "samples", "temperature", "threshold", "replacement", PLAN, *PLANNING_SETTINGS)
 """Settings of rules and of learned policies, next to the options of the environment."""
 
 _HINT, _TIME_LIMIT = "hint", "time_limit"

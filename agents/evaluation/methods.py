@@ -13,7 +13,7 @@ import numpy as np
 from agents.dispatcher import Dispatcher, RandomDispatcher, RuleDispatcher, Seeds
 from agents.evaluation.improvement import split_improvement
 from agents.evaluation.method import Method, describe_settings, draw_seed
-from agents.evaluation.planned import PLAN, PLANNING_SETTINGS, planned
+from agents.evaluation.planned import PLAN, PLANNING_SETTINGS, BeamMethod, planned, with_network
 from agents.evaluation.specification import MethodSpecification, Scalar, parse_method
 from agents.interface import first_difference
 from agents.rollout import Outcome, best_of, check_samples, group_by_size, roll_out, verified_objective
@@ -271,7 +271,7 @@ def _learned(
     max_lanes: int,
 ) -> Method:
     planning = PLAN in spec.settings
-    own = (PLAN, *PLANNING_SETTINGS) if planning else ("samples", "temperature", "threshold")
+    own = (PLAN, *PLANNING_SETTINGS) if planning else ("samples", "temperature", "threshold", "replacement")
     settings = _Settings(definition, spec, ("name", *own))
     chosen = {**options, **dispatcher.options, **settings.options}
     trained, wanted = (definition.bind(each).spec.to_metadata() for each in (dispatcher.options, chosen))
@@ -291,17 +291,26 @@ def _learned(
         raise UsageError(f"method {spec}: temperature is 0; expected a positive number, or no samples for greedy")
     if threshold > 1.0:
         raise UsageError(f"method {spec}: threshold is {threshold:g}; expected a number from 0 to 1")
-    for key in ("temperature", "threshold"):
+    replacement = spec.settings.get("replacement", True)
+    if not isinstance(replacement, bool):
+        raise UsageError(f"method {spec}: replacement is {replacement}; expected true or false")
+    if not replacement and (temperature != 1.0 or threshold):
+        raise UsageError(f"method {spec}: replacement is false, which temperature and threshold do not go with")
+    for key in ("temperature", "threshold", "replacement"):
         if key in spec.settings and not samples:
             raise UsageError(f"method {spec}: {key} needs samples=...; a greedy policy has none")
     drawn = {
         "samples": samples,
         "temperature": temperature if temperature != 1.0 else None,
         "threshold": threshold or None,
+        "replacement": None if replacement else False,
     }
     variant = describe(definition, chosen, told, drawn)
     if not samples:
         return GreedyMethod(name, "learned", variant, definition, chosen, dispatcher, max_lanes)
+    if not replacement:
+        policy = with_network(dispatcher, str(spec))
+        return BeamMethod(name, "search", variant, definition, chosen, policy, samples)
     return SampledMethod(
         name,
         "learned",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agents.evaluation.method import Method, draw_seed
-from agents.rollout import Outcome, roll_out
+from agents.rollout import Outcome, check_samples, roll_out
 from envs.core import Problem, ProblemDefinition, UsageError
 
 if TYPE_CHECKING:
@@ -64,6 +64,49 @@ class PlannedMethod(Method):
             yield [replace(outcome, decisions=planner.evaluations)]
 
 
+@dataclass(frozen=True)
+class BeamMethod(Method):
+    """The best of several solutions that a policy draws without replacement."""
+
+    options: Mapping[str, Any]
+    policy: PolicyDispatcher
+    samples: int
+
+    @property
+    def stochastic(self) -> bool:
+        """Is True: the seed decides the draws."""
+        return True
+
+    def check(self, instance: Any) -> None:
+        """Refuses to draw several solutions where the environment draws too."""
+        try:
+            check_samples(self.definition, instance, self.samples)
+        except UsageError as error:
+            raise UsageError(f"method {self.name} ({self.variant}): {error}") from None
+
+    def run(self, instances: Sequence[Any], seeds: Sequence[int]) -> Iterator[list[Outcome]]:
+        """Yields one outcome at a time."""
+        from agents.planning.beam import best_of_beam
+
+        for instance, seed in zip(instances, seeds, strict=True):
+            draw = draw_seed(seed, instance.name)
+            outcome = best_of_beam(self.definition, self.options, instance, self.policy, self.samples, seed=draw)
+            yield [replace(outcome, seed=seed)]
+
+
+def with_network(policy: Any, where: str) -> PolicyDispatcher:
+    """Returns a dispatcher that has a network to ask about many states.
+
+    Raises:
+        UsageError: It is an exported file.
+    """
+    from agents.policy_dispatcher import PolicyDispatcher
+
+    if not isinstance(policy, PolicyDispatcher):
+        raise UsageError(f"method {where} asks its network about many states; expected a checkpoint, not an ONNX file")
+    return policy
+
+
 def planned(
     name: str,
     variant: str,
@@ -88,12 +131,9 @@ def planned(
         UsageError: A setting is out of range, or the dispatcher has no network.
     """
     from agents.planning.config import PlanningConfig
-    from agents.policy_dispatcher import PolicyDispatcher
 
-    if not isinstance(policy, PolicyDispatcher):
-        raise UsageError(f"method {where}: {PLAN} needs a checkpoint, whose network can be asked about many states")
     try:
         config = PlanningConfig(**{**settings, PLAN: str(settings[PLAN])})
     except UsageError as error:
         raise UsageError(f"method {where}: {error}") from None
-    return PlannedMethod(name, "search", variant, definition, options, policy, config)
+    return PlannedMethod(name, "search", variant, definition, options, with_network(policy, where), config)
