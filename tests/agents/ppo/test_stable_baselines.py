@@ -138,8 +138,8 @@ def test_curves_go_to_csv_and_tensorboard(small, tmp_path):
 
 
 def test_ppo_learns(small, tmp_path):
-    """The untrained greedy policy on 6x5 is 45 % above the bound; a short training takes a third of that away."""
-    options = {"builder": "non_delay", "sizes": [[6, 5]]}
+    """The untrained greedy policy on 6x5 is 72 % above the bound; a short training takes two fifths of that away."""
+    options = {"builder": "append", "sizes": [[6, 5]]}
     validation = ValidationConfig({}, instances=48, every=0)
     config = small.config(decisions=8000, lanes=32, steps=32, minibatch=128, epochs=3, learning_rate=5e-3, entropy=0.0)
     excess = {}
@@ -147,7 +147,7 @@ def test_ppo_learns(small, tmp_path):
         run = TrainingRun(name, "job_shop", options, small.model(hidden=16), settings, validation, save_every=0)
         training = load_checkpoint(train(small.definition, run, tmp_path / name)).training
         excess[name] = training["validation_objective_over_bound"] - 1
-    assert excess["trained"] < 0.8 * excess["untrained"]
+    assert excess["trained"] < 0.7 * excess["untrained"]
 
 
 @pytest.mark.gpu
