@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from agents.evaluation.specification import Scalar
-from agents.rollout import Outcome
-from envs.core import ProblemDefinition
+from agents.rollout import Outcome, check_samples
+from envs.core import ProblemDefinition, UsageError
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,17 @@ class Method(ABC):
         Raises:
             UsageError: It does not.
         """
+
+    def check_several(self, instance: Any, samples: int) -> None:
+        """Checks that the best of several episodes means something on an instance.
+
+        Raises:
+            UsageError: The environment draws at random there; the message names the method.
+        """
+        try:
+            check_samples(self.definition, instance, samples)
+        except UsageError as error:
+            raise UsageError(f"method {self.name} ({self.variant}): {error}") from None
 
     @abstractmethod
     def run(self, instances: Sequence[Any], seeds: Sequence[int]) -> Iterator[list[Outcome]]:

@@ -16,7 +16,7 @@ from agents.evaluation.method import Method, describe_settings, draw_seed
 from agents.evaluation.planned import PLAN, PLANNING_SETTINGS, BeamMethod, planned, with_network
 from agents.evaluation.specification import MethodSpecification, Scalar, parse_method
 from agents.interface import first_difference
-from agents.rollout import Outcome, best_of, check_samples, group_by_size, roll_out, verified_objective
+from agents.rollout import Outcome, best_of, group_by_size, roll_out, verified_objective
 from envs.core import ProblemDefinition, Solver, UsageError
 
 RANDOM = "random"
@@ -79,10 +79,7 @@ class SampledMethod(Method):
 
     def check(self, instance: Any) -> None:
         """Refuses to sample several episodes where the environment draws too."""
-        try:
-            check_samples(self.definition, instance, self.samples)
-        except UsageError as error:
-            raise UsageError(f"method {self.name} ({self.variant}): {error}") from None
+        self.check_several(instance, self.samples)
 
     def run(self, instances: Sequence[Any], seeds: Sequence[int]) -> Iterator[list[Outcome]]:
         """Yields outcomes; the draws of a run depend on its seed and instance alone."""

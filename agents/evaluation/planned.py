@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agents.evaluation.method import Method, draw_seed
-from agents.rollout import Outcome, check_samples, roll_out
+from agents.rollout import Outcome, roll_out
 from envs.core import Problem, ProblemDefinition, UsageError
 
 if TYPE_CHECKING:
@@ -79,10 +79,7 @@ class BeamMethod(Method):
 
     def check(self, instance: Any) -> None:
         """Refuses to draw several solutions where the environment draws too."""
-        try:
-            check_samples(self.definition, instance, self.samples)
-        except UsageError as error:
-            raise UsageError(f"method {self.name} ({self.variant}): {error}") from None
+        self.check_several(instance, self.samples)
 
     def run(self, instances: Sequence[Any], seeds: Sequence[int]) -> Iterator[list[Outcome]]:
         """Yields one outcome at a time."""
