@@ -138,16 +138,38 @@ def from_files(name: str, instances: Iterable[str]) -> Benchmark:
     return _benchmark(name, (_checked(_find(folder, one, collected), one) for one in names))
 
 
+def classical() -> Benchmark:
+    """The 82 instances of the older sets, grouped by set: all the classical ones but Taillard's and Demirkol's.
+
+    Raises:
+        UsageError: An instance of the sets that are read from files is not there, or is not the published one.
+    """
+    sets = [fisher_thompson(), *(from_files(name, instances) for name, instances in _FROM_FILES.items())]
+    return Benchmark(
+        "classical",
+        tuple(instance for one in sets for instance in one.instances),
+        references={name: reference for one in sets for name, reference in one.references.items()},
+        groups={instance.name: one.name for one in sets for instance in one.instances},
+    )
+
+
+_FROM_FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "lawrence": tuple(f"la{i:02}" for i in range(1, 41)),
+        "adams": tuple(f"abz{i}" for i in range(5, 10)),
+        "applegate_cook": tuple(f"orb{i:02}" for i in range(1, 11)),
+        "storer": tuple(f"swv{i:02}" for i in range(1, 21)),
+        "yamada_nakano": tuple(f"yn{i}" for i in range(1, 5)),
+    }
+)
+
 BENCHMARKS: Mapping[str, Callable[[], Benchmark]] = MappingProxyType(
     {
         "taillard": taillard,
         "demirkol": demirkol,
         "fisher_thompson": fisher_thompson,
-        "lawrence": partial(from_files, "lawrence", tuple(f"la{i:02}" for i in range(1, 41))),
-        "adams": partial(from_files, "adams", tuple(f"abz{i}" for i in range(5, 10))),
-        "applegate_cook": partial(from_files, "applegate_cook", tuple(f"orb{i:02}" for i in range(1, 11))),
-        "storer": partial(from_files, "storer", tuple(f"swv{i:02}" for i in range(1, 21))),
-        "yamada_nakano": partial(from_files, "yamada_nakano", tuple(f"yn{i}" for i in range(1, 5))),
+        **{name: partial(from_files, name, instances) for name, instances in _FROM_FILES.items()},
+        "classical": classical,
     }
 )
 """Benchmark factories by name."""

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def data_folder(tmp_path, monkeypatch):
 
 
 def test_every_classical_set_is_listed():
-    assert set(BENCHMARKS) == set(SELF_CONTAINED) | set(FROM_FILES)
+    assert set(BENCHMARKS) == set(SELF_CONTAINED) | set(FROM_FILES) | {"classical"}
     assert len(best_known()) == sum(SELF_CONTAINED.values()) + sum(FROM_FILES.values()) == 242
 
 
@@ -109,6 +110,15 @@ def test_collection_holds_the_published_instances(collection, name, count):
     assert len(benchmark.instances) == count
     for instance in benchmark.instances:
         assert instance.lower_bound <= benchmark.references[instance.name].lower_bound
+
+
+def test_older_sets_together_are_grouped_by_set(collection):
+    benchmark = BENCHMARKS["classical"]()
+    sizes = Counter(benchmark.groups[instance.name] for instance in benchmark.instances)
+    assert sizes == {"fisher_thompson": 3, **FROM_FILES}
+    assert {benchmark.references[name].value for name in ("ft06", "la01", "abz5", "orb01", "swv01", "yn1")} == {
+        55, 666, 1234, 1059, 1407, 884,
+    }  # fmt: skip
 
 
 def test_one_file_an_instance_in_either_format(collection, data_folder, monkeypatch):
