@@ -15,10 +15,11 @@ from stable_baselines3.common.type_aliases import MaybeCallback
 
 from agents.device import check_device
 from agents.encoding import evaluate
+from agents.gradients import GradientClipper
 from agents.group.config import GroupConfig
 from agents.group.experts import check_source
 from agents.group.lessons import Batch, Plan, plan, silent_groups
-from agents.group.losses import Lesson, gradient_norms, policy_loss
+from agents.group.losses import Lesson, policy_loss
 from agents.group.rollouts import Decisions, Rollouts, collect, replay, tensors_of
 from agents.group.source import Groups, GroupSource
 from agents.ppo.adapter import GraphVecEnv
@@ -75,6 +76,7 @@ class GroupLearner(BaseAlgorithm):
             cast(Any, self.observation_space), cast(Any, self.action_space), self.lr_schedule, **self.policy_kwargs
         )
         self.policy = policy.to(self.device)
+        self.clipper = GradientClipper(policy.optimizer, self.config.max_gradient_norm)
 
     def learn(
         self,
@@ -149,6 +151,7 @@ class GroupLearner(BaseAlgorithm):
         self._n_updates += self.config.epochs
         for name, values in logged.items():
             self.logger.record(f"train/{name}", float(np.mean(values)))
+        self.clipper.record(self.logger)
         self._describe(groups, batch, plans, len(next(iter(logged.values()), [])))
         if self.source.pool is not None:
             self._remember(groups, batch)
@@ -190,11 +193,8 @@ class GroupLearner(BaseAlgorithm):
             for chunk in np.array_split(rows, -(-len(rows) // config.chunk)):
                 for name, value in self._accumulate(each, decisions, chunk, total).items():
                     sums[name] = sums.get(name, 0.0) + value
-        parameters = list(policy.network.parameters())
-        l1, l2 = gradient_norms(parameters)
-        torch.nn.utils.clip_grad_norm_(parameters, config.max_gradient_norm)
         policy.optimizer.step()
-        return {**sums, "gradient_l1": l1, "gradient_l2": l2}
+        return sums
 
     def _accumulate(self, each: Plan, decisions: Decisions, rows: Integers, total: int) -> dict[str, float]:
         """Adds the gradients of a chunk of decisions; returns its part of the means over ``total`` decisions."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,12 +74,3 @@ def preference_coefficients(mean_log_probability: Floats, objective: Floats, com
     coefficients[others] = -slope
     coefficients[best] = slope.sum()
     return coefficients
-
-
-def gradient_norms(parameters: Iterable[Tensor]) -> tuple[float, float]:
-    """Returns the L1 and the L2 norm of the gradient."""
-    gradients = [parameter.grad.flatten() for parameter in parameters if parameter.grad is not None]
-    if not gradients:
-        return 0.0, 0.0
-    flat = torch.cat(gradients)
-    return float(flat.abs().sum()), float(flat.norm())

@@ -8,7 +8,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sb3_contrib import MaskablePPO
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,6 +15,7 @@ from agents.imitation.buffer import DemonstrationBuffer, DemonstrationSamples
 from agents.imitation.config import ImitationConfig
 from agents.imitation.demonstration import Demonstration, demonstrated_choice, demonstrated_costs
 from agents.ppo.adapter import GraphVecEnv
+from agents.ppo.algorithm import GraphPPO
 from agents.ppo.learner import make_learner as make_ppo
 from agents.ppo.policy import GraphActorCriticPolicy
 from envs.core import GraphVectorEnv, Problem, ProblemDefinition, Rule, UsageError
@@ -23,7 +23,7 @@ from envs.core import problem as problem_named
 from models.config import NetworkConfig
 
 
-class ImitationLearner(MaskablePPO):
+class ImitationLearner(GraphPPO):
     """Learns what a rule says of the candidates by cross-entropy, and the returns by squared error.
 
     Made by `make_learner`, which sets the rest.
@@ -67,13 +67,13 @@ class ImitationLearner(MaskablePPO):
                 measures, loss = self._loss(policy, cast(DemonstrationSamples, batch))
                 self.policy.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
                 self.policy.optimizer.step()
                 for name, value in measures.items():
                     logged.setdefault(name, []).append(value.item())
         self._n_updates += self.n_epochs
         for name, values in logged.items():
             self.logger.record(f"train/{name}", float(np.mean(values)))
+        self.clipper.record(self.logger)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def _loss(self, policy: GraphActorCriticPolicy, batch: DemonstrationSamples) -> tuple[dict[str, Tensor], Tensor]:

@@ -102,6 +102,8 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
         spec: The graph spec.
         seed: Seed of the shuffling.
         clock: The environment whose simulated time discounts, see `ClockDiscount`; None to discount by decisions.
+        bootstrap: What is expected after a window that cuts an episode: "next", the estimated return of the state that
+            follows, "egae", that of the last state in the window, or "none", nothing.
     """
 
     def __init__(
@@ -117,10 +119,12 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
         spec: GraphSpec,
         seed: int = 0,
         clock: ClockDiscount | None = None,
+        bootstrap: str = "next",
     ) -> None:
         """Allocates the buffer."""
         self.spec = spec
         self.clock = clock
+        self.bootstrap = bootstrap
         self.generator = np.random.default_rng(seed)
         super().__init__(buffer_size, observation_space, action_space, device, gae_lambda, gamma, n_envs)
 
@@ -182,6 +186,8 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
             last_values: ``(lanes,)`` estimated returns after the last step.
             dones: ``(lanes,)`` whether the last step ended an episode.
         """
+        if self.bootstrap != "next":
+            last_values = torch.from_numpy(self.values[-1] * (self.bootstrap == "egae"))
         if self.clock is None:
             super().compute_returns_and_advantage(last_values, dones)
             return

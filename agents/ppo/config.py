@@ -9,6 +9,8 @@ from agents.schedule import SCHEDULES, learning_rate
 from agents.settings import LearnerSettings
 
 CREDITS = ("decision", "clock")
+BOOTSTRAPS = ("next", "egae", "none")
+CRITICS = ("window", "finished")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class PPOConfig(LearnerSettings):
             (the idea of eclectic interaction matching in SoCRATES, Sung and Ryu 2021).
         discount_time: Time that ``credit="clock"`` counts as one step, in the time unit of the environment.
         gae_lambda: Lambda of generalised advantage estimation.
+        bootstrap: What an advantage expects after the window of ``steps`` decisions where it cuts an episode: "next",
+            the estimated return of the state that follows; "egae", that of the last state in the window, as if nothing
+            were earned between them (Truncated PPO, arXiv 2506.15050); "none", nothing.
+        critic: What the value head learns from: "window", the estimated returns of every window, or "finished", the
+            true returns of the episodes that ended in it, however many windows they took (Truncated PPO). Then the
+            observations of all unfinished episodes are held in memory.
         clip: Clipping range of the probability ratio.
         entropy: Weight of the entropy bonus.
         value: Weight of the value loss.
@@ -56,6 +64,8 @@ class PPOConfig(LearnerSettings):
     credit: str = "decision"
     discount_time: float = 1.0
     gae_lambda: float = 0.95
+    bootstrap: str = "next"
+    critic: str = "window"
     clip: float = 0.2
     entropy: float = 0.003
     value: float = 0.5
@@ -76,6 +86,8 @@ class PPOConfig(LearnerSettings):
         for name in ("discount", "gae_lambda"):
             self.check(name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
         self.check("credit", self.credit in CREDITS, f"one of {', '.join(CREDITS)}")
+        self.check("bootstrap", self.bootstrap in BOOTSTRAPS, f"one of {', '.join(BOOTSTRAPS)}")
+        self.check("critic", self.critic in CRITICS, f"one of {', '.join(CRITICS)}")
         self.check("schedule", self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
         self.check("warm_up", 0 <= self.warm_up < 1, "a number from 0, below 1")
         batch = self.lanes * self.steps

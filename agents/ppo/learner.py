@@ -1,4 +1,4 @@
-"""Builds and runs a MaskablePPO learner for any registered problem."""
+"""Builds a PPO learner for any registered problem."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from sb3_contrib import MaskablePPO
 
 from agents.device import check_device
 from agents.ppo.adapter import GraphVecEnv
+from agents.ppo.algorithm import GraphPPO
 from agents.ppo.buffer import ClockDiscount, GraphRolloutBuffer
 from agents.ppo.config import PPOConfig
+from agents.ppo.finished import FinishedCriticPPO
 from agents.ppo.policy import GraphActorCriticPolicy
 from agents.state import LearnerParts
 from envs.core import GraphVectorEnv, Problem, ProblemDefinition, UsageError
@@ -35,9 +36,9 @@ def make_learner(
     config: PPOConfig,
     *,
     device: str = "cpu",
-    algorithm: type[MaskablePPO] = MaskablePPO,
+    algorithm: type[GraphPPO] | None = None,
     buffer: type[GraphRolloutBuffer] = GraphRolloutBuffer,
-) -> MaskablePPO:
+) -> GraphPPO:
     """Builds a learner whose every random draw follows from ``config.seed``.
 
     Args:
@@ -46,7 +47,7 @@ def make_learner(
         model: Shape of the network.
         config: Settings of the training.
         device: Torch device of the network.
-        algorithm: The class to build.
+        algorithm: The class to build; by default what the setting ``critic`` asks for.
         buffer: The class of its rollout buffer.
 
     Raises:
@@ -63,7 +64,10 @@ def make_learner(
     spec = env.problem.spec
     by_clock = config.credit == "clock"
     clock = ClockDiscount(adapter, config.discount, config.discount_time) if by_clock else None
-    return algorithm(
+    more: dict[str, Any] = {}
+    if algorithm is None and config.critic == "finished":
+        algorithm, more = FinishedCriticPPO, {"value_weight": config.value, "discount": config.discount}
+    return (algorithm or GraphPPO)(
         GraphActorCriticPolicy,
         adapter,
         learning_rate=config.learning_rate_at,
@@ -77,13 +81,14 @@ def make_learner(
         vf_coef=config.value,
         max_grad_norm=config.max_gradient_norm,
         rollout_buffer_class=buffer,
-        rollout_buffer_kwargs={"spec": spec, "seed": config.seed, "clock": clock},
+        rollout_buffer_kwargs={"spec": spec, "seed": config.seed, "clock": clock, "bootstrap": config.bootstrap},
         policy_kwargs={"spec": spec, "model": model, "seed": config.seed},
         device=device,
+        **more,
     )
 
 
-def parts(learner: MaskablePPO) -> LearnerParts:
+def parts(learner: GraphPPO) -> LearnerParts:
     """Names what of a learner made by `make_learner` has to be saved."""
     policy, buffer = cast(GraphActorCriticPolicy, learner.policy), cast(GraphRolloutBuffer, learner.rollout_buffer)
     return LearnerParts(
@@ -94,4 +99,5 @@ def parts(learner: MaskablePPO) -> LearnerParts:
         {"optimiser": policy.optimizer},
         policy.sampler,
         buffer.generator,
+        learner.episodes if isinstance(learner, FinishedCriticPPO) else None,
     )

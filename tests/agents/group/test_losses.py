@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.group.losses import Lesson, gradient_norms, policy_loss, preference_coefficients
+from agents.group.losses import Lesson, policy_loss, preference_coefficients
 
 
 def lesson(advantage, old, weight):
@@ -33,13 +33,3 @@ def test_coefficients_of_preferences_are_minus_the_slopes_of_the_loss():
 
 def test_equals_have_no_preference():
     assert not preference_coefficients(np.zeros(4), np.full(4, 3.0), 4).any()
-
-
-def test_norms_of_gradients():
-    parameters = [
-        torch.nn.Parameter(torch.zeros(2)),
-        torch.nn.Parameter(torch.zeros(1)),
-        torch.nn.Parameter(torch.ones(1)),
-    ]
-    parameters[0].grad, parameters[1].grad = torch.tensor([3.0, -4.0]), torch.tensor([12.0])
-    assert gradient_norms(parameters) == (19.0, 13.0)
