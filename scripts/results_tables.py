@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from agents.evaluation.curves import CPU_SECONDS, are_curves, curve_table
 from agents.evaluation.front_tables import are_points, are_volumes, volume_table
 from agents.evaluation.report import statement
 from agents.evaluation.rows import ResultRow, read_csv
@@ -70,12 +71,26 @@ def page(results: Path) -> str:
         parts.append(f"\n## {folder.name.replace('_', ' ').capitalize()}\n")
         for file in sorted(folder.glob("*.csv")):
             rows = read_csv(file)
-            if are_points(rows) or are_volumes(rows):
+            if are_curves(rows):
+                parts.append(curve_section(rows, file, results))
+            elif are_points(rows) or are_volumes(rows):
                 parts.append(front_section(definition, rows, file, results))
             elif rows:
                 owner, benchmark = find_owner(definition, rows, file)
                 parts.append(section(owner, benchmark, rows, file, results))
     return "".join(parts)
+
+
+def curve_section(rows: Sequence[ResultRow], file: Path, results: Path) -> str:
+    """Returns the section of a file with learning curves."""
+    title = file.stem.replace("_", " ").capitalize()
+    seconds = sorted(row.metrics[CPU_SECONDS] for row in rows if "share=1" in row.variant.split(";"))
+    text = (
+        f"What trainings come to that got about the same time of the processor ({seconds[0]:.0f} to {seconds[-1]:.0f} s "
+        "were measured): mean gap in percent and its 95 % interval over seeds (Student's). Gaps are to the objectives of "
+        f"`{rows[0].reference_source}`, which are not optimal everywhere. The file holds the curves.\n\n"
+    )
+    return f"\n### {title}\n\n{text}{curve_table(rows)}{_repeat(rows, file, results)}"
 
 
 def front_section(definition: ProblemDefinition, rows: Sequence[ResultRow], file: Path, results: Path) -> str:
