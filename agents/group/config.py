@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from agents.schedule import SCHEDULES, learning_rate
+from agents.schedule import check_schedule, learning_rate
 from agents.settings import LearnerSettings
 
 DRAWS = ("own", "common")
@@ -73,7 +73,8 @@ class GroupConfig(LearnerSettings):
             its actions in every pass.
         learning_rate: Adam's learning rate at the start.
         final_learning_rate: Its value at the end.
-        schedule: The way between them: "linear", "cosine" or "constant" (then it never gets to the value at the end).
+        schedule: The way between them: "linear", "cosine", "constant" (then it never gets to the value at the end), or
+            a file that scripts/refine_schedule.py made of an earlier run's log.
         warm_up: Share of the training over which the learning rate rises from 0 before that.
         entropy: Weight of an entropy bonus.
         value: Weight of the squared error of the value head, which nothing here uses; 0 leaves it untouched.
@@ -145,6 +146,7 @@ class GroupConfig(LearnerSettings):
             self.check(name, 0 < getattr(self, name) <= 1, "a number above 0, up to 1")
         self.check("threshold", 0 < self.threshold < 1, "a number between 0 and 1")
         self.check("warm_up", 0 <= self.warm_up < 1, "a number from 0, below 1")
+        check_schedule(self.schedule, self.warm_up)
         self.check("compared", self.compared >= 2, "at least 2")
         choices = {
             "draws": DRAWS,
@@ -155,7 +157,6 @@ class GroupConfig(LearnerSettings):
             "shaping": SHAPINGS,
             "update": UPDATES,
             "weighting": WEIGHTINGS,
-            "schedule": SCHEDULES,
         }
         for name, known in choices.items():
             self.check(name, getattr(self, name) in known, f"one of {', '.join(known)}")

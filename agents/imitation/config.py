@@ -33,7 +33,8 @@ class ImitationConfig(LearnerSettings):
         epochs: Passes over the demonstrated decisions.
         learning_rate: Adam's learning rate at the start.
         final_learning_rate: Its value at the end.
-        schedule: The way between them: "linear", "cosine" or "constant" (then it never gets to the value at the end).
+        schedule: The way between them: "linear", "cosine", "constant" (then it never gets to the value at the end), or
+            a file that scripts/refine_schedule.py made of an earlier run's log.
         warm_up: Share of the training over which the learning rate rises from 0 before that.
         discount: Discount factor of the return that the value head learns.
         gae_lambda: Lambda of that return's estimate.

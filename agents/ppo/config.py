@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from agents.schedule import SCHEDULES, learning_rate
+from agents.schedule import check_schedule, learning_rate
 from agents.settings import LearnerSettings
 
 CREDITS = ("decision", "clock")
@@ -25,7 +25,8 @@ class PPOConfig(LearnerSettings):
         epochs: Passes over the collected decisions.
         learning_rate: Adam's learning rate at the start.
         final_learning_rate: Its value at the end.
-        schedule: The way between them: "linear", "cosine" or "constant" (then it never gets to the value at the end).
+        schedule: The way between them: "linear", "cosine", "constant" (then it never gets to the value at the end), or
+            a file that scripts/refine_schedule.py made of an earlier run's log.
         warm_up: Share of the training over which the learning rate rises from 0 before that.
         discount: Discount factor of the return.
         credit: How often ``discount`` and ``gae_lambda`` apply: "decision", once a decision, or "clock", once every
@@ -88,8 +89,8 @@ class PPOConfig(LearnerSettings):
         self.check("credit", self.credit in CREDITS, f"one of {', '.join(CREDITS)}")
         self.check("bootstrap", self.bootstrap in BOOTSTRAPS, f"one of {', '.join(BOOTSTRAPS)}")
         self.check("critic", self.critic in CRITICS, f"one of {', '.join(CRITICS)}")
-        self.check("schedule", self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}")
         self.check("warm_up", 0 <= self.warm_up < 1, "a number from 0, below 1")
+        check_schedule(self.schedule, self.warm_up)
         batch = self.lanes * self.steps
         self.check("minibatch", 2 <= self.minibatch <= batch, f"2 to lanes * steps = {batch}")
 
