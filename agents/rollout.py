@@ -58,6 +58,7 @@ def roll_out(
     *,
     seed: Seeds = 0,
     max_lanes: int = MAX_LANES,
+    skip_forced: bool = True,
 ) -> list[Outcome]:
     """Runs every instance once, instances of one size side by side, and returns the outcomes in the given order.
 
@@ -71,6 +72,7 @@ def roll_out(
         seed: Seed of the lanes' own generators, the same for every lane or one for each of ``instances``; an outcome
             does not depend on which other instances ran beside it.
         max_lanes: Most instances to run side by side.
+        skip_forced: Leave decisions with a single legal action to the environment.
     """
     seeds = [seed] * len(instances) if isinstance(seed, int) else list(seed)
     if len(seeds) != len(instances):
@@ -80,7 +82,7 @@ def roll_out(
         for start in range(0, len(group), max_lanes):
             indices = group[start : start + max_lanes]
             chosen = [instances[i] for i in indices]
-            env = _environment(definition, options, chosen)
+            env = _environment(definition, options, chosen, skip_forced)
             run = _run(env, chosen, dispatcher, [_lane_seed(seeds[i], 0) for i in indices])
             for lane, i in enumerate(indices):
                 outcomes[i] = _outcome(definition, env, lane, instances[i], run, seeds[i])
@@ -177,9 +179,13 @@ def group_by_size(definition: ProblemDefinition, instances: Sequence[Any]) -> li
     return list(groups.values())
 
 
-def _environment(definition: ProblemDefinition, options: Mapping[str, Any], instances: Sequence[Any]) -> GraphVectorEnv:
+def _environment(
+    definition: ProblemDefinition, options: Mapping[str, Any], instances: Sequence[Any], skip_forced: bool = True
+) -> GraphVectorEnv:
     problem = definition.bind({**options, **definition.fit(instances)})
-    return GraphVectorEnv(problem, len(instances), copy=False, skip_forced=True, autoreset_mode=AutoresetMode.DISABLED)
+    return GraphVectorEnv(
+        problem, len(instances), copy=False, skip_forced=skip_forced, autoreset_mode=AutoresetMode.DISABLED
+    )
 
 
 def _lane_seed(seed: int, sample: int) -> int:

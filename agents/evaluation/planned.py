@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agents.evaluation.method import Method, draw_seed
+from agents.planning.config import OPEN_LOOP, PlanningConfig
 from agents.rollout import Outcome, roll_out
 from envs.core import Problem, ProblemDefinition, UsageError
 
 if TYPE_CHECKING:
-    from agents.planning.config import PlanningConfig
     from agents.policy_dispatcher import PolicyDispatcher
 
 PLAN = "plan"
@@ -43,8 +44,15 @@ class PlannedMethod(Method):
         if self.config.plan == "pilot":
             raise UsageError(
                 f"method {self.name} ({self.variant}): plan=pilot follows one finished solution, but the environment "
-                f"draws at random while it runs {instance.name}; expected mirror_descent or gumbel"
+                f"draws at random while it runs {instance.name}; expected mirror_descent, gumbel or open_loop"
             )
+        if self.config.plan == OPEN_LOOP:
+            if self.definition.expected is None:
+                raise UsageError(
+                    f"method {self.name} ({self.variant}): {self.definition.name} draws at random on {instance.name} "
+                    f"and does not say what is expected of it; expected another {PLAN} than open_loop"
+                )
+            return
         problem = self.definition.bind({**self.options, **self.definition.fit([instance])})
         if type(problem).resample is Problem.resample:
             raise UsageError(
@@ -57,11 +65,25 @@ class PlannedMethod(Method):
         from agents.planning.dispatcher import PlanningDispatcher
 
         for instance, seed in zip(instances, seeds, strict=True):
+            if self.config.plan == OPEN_LOOP:
+                yield [self._open_loop(instance, seed)]
+                continue
             draws = self.definition.stochastic(instance)
             draw = draw_seed(seed, instance.name)
             planner = PlanningDispatcher(self.policy, self.config, seed=draw, draws=draws)
             (outcome,) = roll_out(self.definition, self.options, [instance], planner, seed=seed)
             yield [replace(outcome, decisions=planner.evaluations)]
+
+    def _open_loop(self, instance: Any, seed: int) -> Outcome:
+        from agents.planning.open_loop import OpenLoopDispatcher, best_plan
+
+        began = time.perf_counter()
+        draw = draw_seed(seed, instance.name)
+        plan = best_plan(self.definition, self.options, instance, self.policy, self.config.simulations, draw)
+        planning = time.perf_counter() - began
+        dispatcher = OpenLoopDispatcher(self.policy, plan)
+        (outcome,) = roll_out(self.definition, self.options, [instance], dispatcher, seed=seed, skip_forced=False)
+        return replace(outcome, decisions=plan.evaluations, wall_seconds=planning + outcome.wall_seconds)
 
 
 @dataclass(frozen=True)
@@ -127,8 +149,6 @@ def planned(
     Raises:
         UsageError: A setting is out of range, or the dispatcher has no network.
     """
-    from agents.planning.config import PlanningConfig
-
     try:
         config = PlanningConfig(**{**settings, PLAN: str(settings[PLAN])})
     except UsageError as error:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from envs.core import UsageError
 
-PLANS = ("pilot", "mirror_descent", "gumbel")
+SEARCHES = ("pilot", "mirror_descent", "gumbel")
+OPEN_LOOP = "open_loop"
+PLANS = (*SEARCHES, OPEN_LOOP)
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,10 @@ class PlanningConfig:
             the environment draws nothing. "mirror_descent": the action of largest log probability + value /
             ``temperature``, one step of mirror descent anchored at the policy (the update equivalence of Sokota et al.
             2024). "gumbel": sequential halving among candidates drawn without replacement (Danihelka et al. 2022).
-        simulations: Episodes played for a decision, shared by its candidates; each gets at least one.
+            "open_loop": before the episode begins, the best of as many sampled ones in which all goes as expected, then
+            followed whatever happens; it has to be asked for, as it neither sees nor reacts to what is drawn.
+        simulations: Episodes played for a decision, shared by its candidates; each gets at least one. With "open_loop"
+            those of the one plan.
         candidates: Most actions that are looked at: the most probable ones, with "gumbel" drawn ones.
         temperature: Value, in units of reward, that is worth a factor of e in probability: the anchor of
             "mirror_descent" at the policy. Also divides the values of "gumbel".

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agents.planning.config import PlanningConfig
+from agents.planning.config import SEARCHES, PlanningConfig
 from agents.planning.simulation import Floats, Integers, Played, play
 from agents.policy_dispatcher import PolicyDispatcher
 from envs.core import GraphVectorEnv, Observation, UsageError
@@ -35,6 +35,8 @@ class PlanningDispatcher:
 
     def __init__(self, policy: PolicyDispatcher, config: PlanningConfig, *, seed: int = 0, draws: bool = False) -> None:
         """Prepares the generators."""
+        if config.plan not in SEARCHES:
+            raise UsageError(f"plan is {config.plan!r}, which decides nothing by itself; expected a search")
         if draws and config.plan == "pilot":
             raise UsageError(
                 "plan is 'pilot', which follows one finished solution, but the environment draws at random; "

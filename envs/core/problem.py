@@ -301,6 +301,8 @@ class ProblemDefinition:
         shown_metrics: Names of those that belong beside the objective in tables.
         stochastic: Whether the environment draws at random while it runs an instance, so that another seed gives
             another objective for the same decisions.
+        expected: The instance in which all that would be drawn while it runs is as expected, for plans that are made
+            before; None for a problem that does not say, or that draws nothing.
         trade_off: How several objectives are judged; None for a problem with a single one.
         decisions: ``(options of the environment, instance, solution)`` to all actions of an episode that builds the
             solution, or one at least as good, or None where there is no such episode; None for a problem that cannot.
@@ -326,6 +328,7 @@ class ProblemDefinition:
     metrics: Callable[[Any, Any], Mapping[str, float]] | None = None
     shown_metrics: tuple[str, ...] = ()
     stochastic: Callable[[Any], bool] = deterministic
+    expected: Callable[[Any], Any] | None = None
     trade_off: TradeOff | None = None
     decisions: Callable[[Mapping[str, Any], Any, Any], Sequence[int] | None] | None = None
 

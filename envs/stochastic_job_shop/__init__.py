@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -40,6 +41,13 @@ def _chart_html(instance: StochasticJobShopInstance, execution: Execution) -> st
 
 def _stochastic(instance: StochasticJobShopInstance) -> bool:
     return instance.is_stochastic
+
+
+def _expected(instance: StochasticJobShopInstance) -> StochasticJobShopInstance:
+    """The instance with every time at its expectation and without failures."""
+    return replace(
+        instance, times=instance.expected, law="deterministic", sigma=0.0, time_to_failure=0.0, repair_time=0.0
+    )
 
 
 def _fixed(law: str, **options: Any) -> StochasticJobShopInstance:
@@ -104,4 +112,5 @@ PROBLEM = ProblemDefinition(
     metrics=metrics,
     shown_metrics=("makespan", "mean_tardiness"),
     stochastic=_stochastic,
+    expected=_expected,
 )

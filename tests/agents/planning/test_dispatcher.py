@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 
 from agents.evaluation.methods import build_methods
 from agents.evaluation.planned import PlannedMethod
-from agents.planning.config import PLANS, PlanningConfig
+from agents.planning.config import SEARCHES, PlanningConfig
 from agents.planning.dispatcher import PlanningDispatcher
 from agents.planning.simulation import play
 from agents.policy_dispatcher import PolicyDispatcher
@@ -50,7 +50,7 @@ def instances(definition, options, count, seed=1):
 
 
 @pytest.mark.parametrize(("name", "options"), [("job_shop", {"sizes": ((4, 3),)}), ("stochastic_job_shop", NOISY)])
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", SEARCHES)
 def test_planning_leaves_the_episode_as_it_is_and_chooses_what_is_legal(name, options, plan):
     draws = name == "stochastic_job_shop"
     if draws and plan == "pilot":
@@ -156,7 +156,11 @@ def test_plans_are_refused_where_no_other_future_can_be_drawn():
     (instance,) = instances(definition, {"sizes": ((4, 3),)}, 1)
     greedy = policy(definition, {})
     assert type(definition.bind({})).resample is Problem.resample
-    for plan, message in (("pilot", "follows one finished solution"), ("gumbel", "cannot draw other futures")):
+    for plan, message in (
+        ("pilot", "follows one finished solution"),
+        ("gumbel", "cannot draw other futures"),
+        ("open_loop", "does not say what is"),
+    ):
         with pytest.raises(UsageError, match=message):
             PlannedMethod("p", "search", "v", definition, {}, greedy, PlanningConfig(plan)).check(instance)
 
@@ -164,7 +168,7 @@ def test_plans_are_refused_where_no_other_future_can_be_drawn():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("plan=chess", "plan is 'chess'; expected one of pilot, mirror_descent, gumbel"),
+        ("plan=chess", "plan is 'chess'; expected one of pilot, mirror_descent, gumbel, open_loop"),
         ("plan=gumbel;simulations=0", "simulations is 0; expected a whole number"),
         ("plan=gumbel;temperature=0", "temperature is 0; expected a positive number"),
         ("plan=gumbel;samples=4", "there is no setting 'samples'; there are name, plan, simulations"),
