@@ -24,15 +24,15 @@ class GradientClipper:
         self._norms: list[tuple[Tensor, Tensor]] = []
         optimiser.register_step_pre_hook(self._clip)
 
-    def record(self, logger: Logger) -> None:
+    def record(self, logger: Logger, name: str = "gradient") -> None:
         """Logs the mean L1 and L2 norms since the last call and the share of steps whose gradient was scaled down."""
         if not self._norms:
             return
         l1, l2 = np.array([[float(norm) for norm in pair] for pair in self._norms]).T
         self._norms = []
-        logger.record("train/gradient_l1", float(l1.mean()))
-        logger.record("train/gradient_l2", float(l2.mean()))
-        logger.record("train/gradient_clipped_share", float((l2 > self.limit).mean()))
+        logger.record(f"train/{name}_l1", float(l1.mean()))
+        logger.record(f"train/{name}_l2", float(l2.mean()))
+        logger.record(f"train/{name}_clipped_share", float((l2 > self.limit).mean()))
 
     def _clip(self, optimiser: torch.optim.Optimizer, arguments: Any, named: Any) -> None:
         parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]

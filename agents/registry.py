@@ -61,7 +61,7 @@ class Agent:
 
 AGENTS: Mapping[str, Agent] = MappingProxyType(
     {
-        PPOConfig.name: Agent(PPOConfig, ppo.make_learner, ppo.parts, ppo.check_credit),
+        PPOConfig.name: Agent(PPOConfig, ppo.make_learner, ppo.parts, ppo.check_settings),
         SACConfig.name: Agent(SACConfig, sac.make_learner, sac.parts),
         ImitationConfig.name: Agent(ImitationConfig, imitation.make_learner, ppo.parts, imitation.check_rule),
         GroupConfig.name: Agent(GroupConfig, group.make_learner, group.parts, group.check_experts),

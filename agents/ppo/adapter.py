@@ -35,13 +35,16 @@ class GraphVecEnv(VecEnv):
         elapsed: ``(num_envs,)`` simulated time of the last step, up to the end of an episode that it ended; 0 where
             no time passes.
         rewards: ``(num_envs,)`` rewards of the last step.
+        between: Observations of the last step's post-decision states and the rewards up to there; None unless
+            ``post_decision``.
 
     Args:
         env: A vector environment made with ``copy=False``, ``double_buffer=True`` and same-step autoreset.
         reward_scale: Factor on every reward; brings returns to the order of 1.
+        post_decision: Look at the state after every decision, before time passes.
     """
 
-    def __init__(self, env: GraphVectorEnv, reward_scale: float = 1.0) -> None:
+    def __init__(self, env: GraphVectorEnv, reward_scale: float = 1.0, *, post_decision: bool = False) -> None:
         """Wraps ``env``; the first `reset` starts its episodes.
 
         Raises:
@@ -51,6 +54,8 @@ class GraphVecEnv(VecEnv):
             raise UsageError("env overwrites its observations; expected one made with copy=True or double_buffer=True")
         self.env = env
         self.reward_scale = reward_scale
+        self.between: tuple[Observation, NDArray[np.float32]] | None = None
+        self._post_decision = post_decision
         spec = env.problem.spec
         numbers = spaces.Box(0, np.iinfo(np.int64).max, (1,), np.int64)
         space = spaces.Dict({**spec.observation_space().spaces, EPISODE: numbers})
@@ -91,6 +96,9 @@ class GraphVecEnv(VecEnv):
     def step_wait(self) -> tuple[Observation, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Steps all lanes."""
         before = self.env.problem.clock(self.env.state)
+        if self._post_decision:
+            seen, earned = self.env.post_decision(self._actions)
+            self.between = seen, (earned * self.reward_scale).astype(np.float32)
         observation, rewards, terminated, truncated, info = self.env.step(self._actions)
         if before is not None:
             self.elapsed = info.get("final_info", info)["clock"] - before

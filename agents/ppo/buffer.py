@@ -227,14 +227,19 @@ class GraphRolloutBuffer(MaskableDictRolloutBuffer):
         self._row_of_lane[lanes] = self.episodes_stored + np.arange(len(lanes))
         self.episodes_stored += len(lanes)
 
-    def _samples(self, static: Observation, step: NDArray[np.int64], lane: NDArray[np.int64]) -> GraphSamples:
+    def _observations(
+        self, static: Observation, dynamic: Observation, step: NDArray[np.int64], lane: NDArray[np.int64]
+    ) -> DecisionBatch:
         rows, episode = np.unique(self.episode_row[step, lane], return_inverse=True)
-        observations = DecisionBatch(
+        return DecisionBatch(
             {key: self._tensor(array[rows]) for key, array in static.items()},
-            {key: self._tensor(array[step, lane]) for key, array in self.dynamic.items()},
+            {key: self._tensor(array[step, lane]) for key, array in dynamic.items()},
             self._tensor(episode),
             len(rows),
         )
+
+    def _samples(self, static: Observation, step: NDArray[np.int64], lane: NDArray[np.int64]) -> GraphSamples:
+        observations = self._observations(static, self.dynamic, step, lane)
         flat = {
             name: self._tensor(getattr(self, name)[step, lane])
             for name in ("actions", "values", "log_probs", "advantages", "returns", "action_masks")

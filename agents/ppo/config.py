@@ -10,7 +10,8 @@ from agents.settings import LearnerSettings
 
 CREDITS = ("decision", "clock")
 BOOTSTRAPS = ("next", "egae", "none")
-CRITICS = ("window", "finished")
+CRITICS = ("window", "finished", "post_decision")
+POST_DECISIONS = ("largest", "expected")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,12 @@ class PPOConfig(LearnerSettings):
             were earned between them (Truncated PPO, arXiv 2506.15050); "none", nothing.
         critic: What the value head learns from: "window", the estimated returns of every window, or "finished", the
             true returns of the episodes that ended in it, however many windows they took (Truncated PPO). Then the
-            observations of all unfinished episodes are held in memory.
+            observations of all unfinished episodes are held in memory. "post_decision": as "window", with a second
+            critic of the state after the decision, before time passes and anything is drawn (Post-Decision PPO, arXiv
+            2504.05150); only where a problem has such a state.
+        post_decision: What the second critic makes of the advantage: "largest", the larger of both critics' (the
+            publication's; not an unbiased one), or "expected", what the decision itself earned plus the second critic's
+            value of where it led, less the first one's of where it was taken, which leaves out what was drawn then.
         clip: Clipping range of the probability ratio.
         entropy: Weight of the entropy bonus.
         value: Weight of the value loss.
@@ -67,6 +73,7 @@ class PPOConfig(LearnerSettings):
     gae_lambda: float = 0.95
     bootstrap: str = "next"
     critic: str = "window"
+    post_decision: str = "largest"
     clip: float = 0.2
     entropy: float = 0.003
     value: float = 0.5
@@ -88,6 +95,8 @@ class PPOConfig(LearnerSettings):
             self.check(name, 0 <= getattr(self, name) <= 1, "a number from 0 to 1")
         self.check("credit", self.credit in CREDITS, f"one of {', '.join(CREDITS)}")
         self.check("bootstrap", self.bootstrap in BOOTSTRAPS, f"one of {', '.join(BOOTSTRAPS)}")
+        known = ", ".join(POST_DECISIONS)
+        self.check("post_decision", self.post_decision in POST_DECISIONS, f"one of {known}")
         self.check("critic", self.critic in CRITICS, f"one of {', '.join(CRITICS)}")
         self.check("warm_up", 0 <= self.warm_up < 1, "a number from 0, below 1")
         check_schedule(self.schedule, self.warm_up)

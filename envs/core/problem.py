@@ -50,6 +50,7 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
         spec: What an observation holds.
         illegal_action_penalty: What a refused action costs.
         improves: Whether the solution is whole from the beginning, and decisions improve it.
+        post_decision: Whether a step is `decide` and then `advance`, with a state between them that can be observed.
         criteria: The costs of a problem with several objectives, empty for one with a single one. Then the objective
             (and the potential) is the sum over the criteria of weight, scale and cost, with the weights of the
             instance's preference.
@@ -58,6 +59,7 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
     spec: GraphSpec
     illegal_action_penalty: float
     improves: ClassVar[bool] = False
+    post_decision: ClassVar[bool] = False
     criteria: tuple[Criterion, ...] = ()
 
     @abstractmethod
@@ -157,6 +159,27 @@ class Problem(ABC, Generic[StateT, InstanceT, SolutionT]):
         """
         del state, lanes
         raise UsageError(f"{type(self).__name__} cannot draw another future, so that nothing can be planned in it")
+
+    def decide(self, state: StateT, actions: NDArray[np.int64], active: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Applies what follows from one action alone, before time passes or anything is drawn.
+
+        The state then is the post-decision state: it can be observed, but takes no action before `advance`. Problems
+        that can stop there override both and set `post_decision`.
+
+        Raises:
+            UsageError: The problem cannot.
+        """
+        del state, actions, active
+        raise UsageError(f"{type(self).__name__} has no state between a decision and what follows")
+
+    def advance(self, state: StateT, active: NDArray[np.bool_]) -> None:
+        """Lets time pass in every active lane until its next decision or its end.
+
+        Raises:
+            UsageError: The problem has no post-decision state.
+        """
+        del state, active
+        raise UsageError(f"{type(self).__name__} has no state between a decision and what follows")
 
     @abstractmethod
     def reward_unit(self, state: StateT) -> Floats:

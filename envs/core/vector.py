@@ -151,6 +151,27 @@ class GraphVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
             self._autoreset(ended, info)
         return self._hand_out(), rewards, terminated, truncated, info
 
+    def post_decision(self, actions: NDArray[np.int64]) -> tuple[Observation, Floats]:
+        """Looks at the states between the decisions and what follows on them, without taking them.
+
+        Args:
+            actions: ``(num_envs,)`` actions; where one is illegal, or the episode has ended, the state stands.
+
+        Returns:
+            The observations, in arrays of their own, and the rewards of the decisions alone.
+
+        Raises:
+            UsageError: The problem has no such states.
+        """
+        problem = self.problem
+        between = problem.allocate(self.num_envs)
+        for array, own in zip(between, self.state, strict=True):
+            array[...] = own
+        problem.decide(between, np.ascontiguousarray(actions, np.int64), ~self._done)
+        observation = problem.spec.allocate(self.num_envs)
+        problem.observe(between, self._all_lanes, observation, static=True)
+        return observation, (self._potential - problem.potential(between)) / self._unit
+
     @property
     def observations_outlive_a_step(self) -> bool:
         """Whether an observation is still what it was after the next step."""

@@ -128,6 +128,8 @@ class StochasticJobShop(Problem[ShopState, StochasticJobShopInstance, Execution]
     tardinesses so far. It never falls and ends as the objective.
     """
 
+    post_decision = True
+
     def __init__(self, config: StochasticJobShopConfig) -> None:
         """Fixes the capacities."""
         self.config = config
