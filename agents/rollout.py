@@ -98,6 +98,7 @@ def best_of(
     *,
     seed: int = 0,
     max_lanes: int = MAX_LANES,
+    time_limit: float = math.inf,
 ) -> Outcome:
     """Runs one instance ``samples`` times with a dispatcher that draws, and returns the best outcome.
 
@@ -109,6 +110,7 @@ def best_of(
         samples: Number of episodes.
         seed: Seed of the lanes' own generators, which differ from lane to lane.
         max_lanes: Most episodes to run side by side.
+        time_limit: Seconds after which no further episodes are begun; those that run side by side come to their ends.
 
     Raises:
         UsageError: The environment draws at random on this instance: the best of several episodes would be the one with
@@ -128,6 +130,8 @@ def best_of(
         lane = int(run.objectives.argmin())
         if best is None or run.objectives[lane] < best.objective:
             best = _outcome(definition, env, lane, instance, run, seed)
+        if wall_seconds >= time_limit:
+            break
     assert best is not None
     return replace(best, decisions=decisions, wall_seconds=wall_seconds)
 

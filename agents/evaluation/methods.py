@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -71,6 +72,7 @@ class SampledMethod(Method):
     make: Callable[[Seeds], Dispatcher]
     samples: int
     max_lanes: int
+    time_limit: float = math.inf
 
     @property
     def stochastic(self) -> bool:
@@ -103,6 +105,7 @@ class SampledMethod(Method):
             self.samples,
             seed=draw,
             max_lanes=self.max_lanes,
+            time_limit=self.time_limit,
         )
         return replace(outcome, seed=seed)
 
@@ -188,16 +191,20 @@ def _expand(definition: ProblemDefinition, spec: MethodSpecification) -> list[Me
 def _rule(
     definition: ProblemDefinition, spec: MethodSpecification, options: Mapping[str, Any], max_lanes: int
 ) -> Method:
-    settings = _Settings(definition, spec, ("name", "noise", "samples"))
+    settings = _Settings(definition, spec, ("name", "noise", "samples", "time_limit"))
     noise = settings.number("noise", 0.0, least=0.0)
     samples = settings.count("samples")
+    limit = settings.time_limit(samples)
     chosen = {**options, **settings.options}
-    variant = describe(definition, chosen, chosen, {"samples": samples, "noise": noise or None})
+    drawn = {"samples": samples, "noise": noise or None, "time_limit": limit}
+    variant = describe(definition, chosen, chosen, drawn)
     name = settings.name(spec.target)
     if spec.target == RANDOM:
         if noise:
             raise UsageError(f"method {spec}: noise means nothing to the random rule")
-        return SampledMethod(name, "rule", variant, definition, chosen, RandomDispatcher, samples or 1, max_lanes)
+        return SampledMethod(
+            name, "rule", variant, definition, chosen, RandomDispatcher, samples or 1, max_lanes, limit or math.inf
+        )
     if spec.target not in definition.rules:
         known = ", ".join(dict.fromkeys([*definition.rules, RANDOM]))
         raise UsageError(f"method {spec}: {definition.name} has no rule {spec.target!r}; it has {known}")
@@ -212,6 +219,7 @@ def _rule(
             lambda seed: RuleDispatcher(rule, noise, seed),
             samples or 1,
             max_lanes,
+            limit or math.inf,
         )
     if samples:
         raise UsageError(f"method {spec}: a rule without noise draws the same schedule every time; add noise=0.5")
@@ -268,7 +276,8 @@ def _learned(
     max_lanes: int,
 ) -> Method:
     planning = PLAN in spec.settings
-    own = (PLAN, *PLANNING_SETTINGS) if planning else ("samples", "temperature", "threshold", "replacement")
+    sampling = ("samples", "temperature", "threshold", "replacement", "time_limit")
+    own = (PLAN, *PLANNING_SETTINGS) if planning else sampling
     settings = _Settings(definition, spec, ("name", *own))
     chosen = {**options, **dispatcher.options, **settings.options}
     trained, wanted = (definition.bind(each).spec.to_metadata() for each in (dispatcher.options, chosen))
@@ -282,6 +291,7 @@ def _learned(
         variant = describe(definition, chosen, told, given)
         return planned(name, variant, definition, chosen, dispatcher, given, str(spec))
     samples = settings.count("samples")
+    limit = settings.time_limit(samples)
     temperature = settings.number("temperature", 1.0, least=0.0)
     threshold = settings.number("threshold", 0.0, least=0.0)
     if temperature == 0.0:
@@ -291,8 +301,9 @@ def _learned(
     replacement = spec.settings.get("replacement", True)
     if not isinstance(replacement, bool):
         raise UsageError(f"method {spec}: replacement is {replacement}; expected true or false")
-    if not replacement and (temperature != 1.0 or threshold):
-        raise UsageError(f"method {spec}: replacement is false, which temperature and threshold do not go with")
+    if not replacement and (temperature != 1.0 or threshold or limit):
+        others = "temperature, threshold and time_limit"
+        raise UsageError(f"method {spec}: replacement is false, which {others} do not go with")
     for key in ("temperature", "threshold", "replacement"):
         if key in spec.settings and not samples:
             raise UsageError(f"method {spec}: {key} needs samples=...; a greedy policy has none")
@@ -301,6 +312,7 @@ def _learned(
         "temperature": temperature if temperature != 1.0 else None,
         "threshold": threshold or None,
         "replacement": None if replacement else False,
+        "time_limit": limit,
     }
     variant = describe(definition, chosen, told, drawn)
     if not samples:
@@ -317,6 +329,7 @@ def _learned(
         lambda seed: dispatcher.sampling(seed, temperature, threshold),
         samples,
         max_lanes,
+        limit or math.inf,
     )
 
 
@@ -372,6 +385,17 @@ class _Settings:
         if isinstance(value, bool | str) or not (np.isfinite(value) and value >= least):
             raise UsageError(f"method {self._spec}: {key} is {value}; expected a number of at least {least:g}")
         return float(value)
+
+    def time_limit(self, samples: int | None) -> float | None:
+        if "time_limit" not in self._spec.settings:
+            return None
+        limit = self.number("time_limit", 0.0, least=0.0)
+        if limit == 0.0 or samples is None:
+            raise UsageError(
+                f"method {self._spec}: time_limit is {limit:g}; expected a positive number of seconds, beside "
+                "samples=... or improve=..."
+            )
+        return limit
 
     def count(self, key: str) -> int | None:
         value = self._spec.settings.get(key)

@@ -52,6 +52,15 @@ def test_best_of_finds_the_optimum_of_a_tiny_instance_and_counts_every_decision(
     assert outcome.decisions == 40 * 2  # whoever goes first, the last two operations have no rival
 
 
+def test_a_limit_of_time_ends_between_batches():
+    def run(samples, **limit):
+        return best_of(JOB_SHOP, NON_DELAY, THREE, RandomDispatcher(seed=1), samples, max_lanes=8, **limit)
+
+    cut, first, whole = run(64, time_limit=1e-9), run(8), run(64, time_limit=1e9)
+    assert (cut.objective, cut.decisions) == (first.objective, first.decisions)
+    assert whole.decisions > 4 * cut.decisions
+
+
 def test_best_of_repeats_with_its_seed():
     rule = JOB_SHOP.rules["spt"]
 

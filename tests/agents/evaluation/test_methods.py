@@ -67,6 +67,8 @@ def test_strings_and_mappings_say_the_same():
         ("rule:spt;noise=-1", "noise is -1; expected a number of at least 0"),
         ("rule:spt;noise=0.5;samples=1.5", "samples is 1.5; expected a whole number"),
         ("rule:spt;samples=8", "draws the same schedule every time"),
+        ("rule:spt;noise=1;time_limit=3", "time_limit is 3; expected a positive number of seconds, beside samples"),
+        ("rule:spt;noise=1;samples=8;time_limit=0", "time_limit is 0; expected a positive number"),
         ("rule:random;noise=1", "noise means nothing to the random rule"),
         ("rule:spt;builder=brick", "builder is 'brick'"),
         ("solver:nope", "job_shop has no solver 'nope'; it has fixed"),

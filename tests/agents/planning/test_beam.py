@@ -65,7 +65,7 @@ def test_a_checkpoint_is_drawn_from_without_replacement_when_it_is_told_to():
     [
         ("replacement=false", "replacement needs samples"),
         ("samples=4;replacement=2", "replacement is 2; expected true or false"),
-        ("samples=4;replacement=false;temperature=2", "which temperature and threshold do not go with"),
+        ("samples=4;replacement=false;temperature=2", "which temperature, threshold and time_limit do not go with"),
     ],
 )
 def test_mistakes_are_named(settings, message):
