@@ -9,6 +9,7 @@ Every ``results/<problem>/*.csv`` becomes a section; ``results/literature/<probl
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from agents.evaluation.curves import CPU_SECONDS, are_curves, curve_table
 from agents.evaluation.front_tables import are_points, are_volumes, volume_table
 from agents.evaluation.report import statement
 from agents.evaluation.rows import ResultRow, read_csv
-from agents.evaluation.seeds import seed_table, stochastic_rows, summarise_seeds
+from agents.evaluation.seeds import group_seed_table, seed_table, stochastic_rows, summarise_seeds
 from agents.evaluation.tables import comparison_table, entries, excess_table, read_literature, variant_table
 from agents.provenance import join_commands
 from envs.core import Benchmark, ProblemDefinition, UsageError, problem, problems
@@ -26,6 +27,8 @@ from envs.core.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "results.md"
+_SHOWN_INSTANCES = 5
+"""Instances of a group on which the environment draws that get a table each."""
 
 _HEAD = """<!-- Written by scripts/results_tables.py from the files in results/; changes made here are lost. -->
 
@@ -132,7 +135,8 @@ def section(
             f"table reached, in percent.\n\n{excess_table(unreferenced, benchmark)}"
         )
     if drawn:
-        parts.append(_seeds(definition, drawn))
+        crowded = max(Counter(benchmark.groups[name] for name in random).values()) > _SHOWN_INSTANCES
+        parts.append(_groups(definition, benchmark, drawn) if crowded else _seeds(definition, drawn))
     parts.append(_repeat(rows, file, results))
     return "".join(parts)
 
@@ -168,6 +172,15 @@ def _seeds(definition: ProblemDefinition, rows: Sequence[ResultRow]) -> str:
     return (
         f"\nMean {definition.objective_name} over the seeds ({definition.objective_unit}), with the 95 % bootstrap "
         f"interval over them and the paired difference from `{baseline}`.\n\n{seed_table(summaries, shown)}"
+    )
+
+
+def _groups(definition: ProblemDefinition, benchmark: Benchmark, rows: Sequence[ResultRow]) -> str:
+    """Table of groups of instances on which the environment draws, where there are too many for a table each."""
+    return (
+        f"\nMean {definition.objective_name} ({definition.objective_unit}) and the mean ratio to that of "
+        f"`{rows[0].method}` under the same draws, with its 95 % bootstrap interval over the instances.\n\n"
+        f"{group_seed_table(rows, benchmark.groups)}"
     )
 
 

@@ -99,6 +99,44 @@ def seed_table(summaries: Sequence[SeedSummary], metrics: Sequence[str] = (), di
     return "\n".join(parts)
 
 
+def group_seed_table(rows: Sequence[ResultRow], groups: Mapping[str, str], *, resamples: int = 2000) -> str:
+    """One Markdown table a group of instances, best first: mean objective, and the mean ratio to the first method's.
+
+    Ratios are of runs with the same instance and seed, so of the same draws; they are averaged over the seeds of an
+    instance, and the 95 % interval resamples instances. Methods that lack a run of the first one are compared on those
+    they have.
+
+    Args:
+        rows: Results of stochastic instances.
+        groups: Group of each instance.
+        resamples: Number of bootstrap samples.
+    """
+    methods: dict[tuple[str, MethodKey], list[ResultRow]] = {}
+    for row in rows:
+        methods.setdefault((groups[row.instance], MethodKey(row.method, row.kind, row.variant)), []).append(row)
+    first = next(iter(methods))[1]
+    base = {(row.instance, row.seed): row.objective for (_, key), own in methods.items() if key == first for row in own}
+    parts = []
+    for group in dict.fromkeys(group for group, _ in methods):
+        lines = []
+        for key, own in ((key, own) for (name, key), own in methods.items() if name == group):
+            mean = float(np.mean([row.objective for row in own]))
+            ratios: dict[str, list[float]] = {}
+            for row in own:
+                if (row.instance, row.seed) in base:
+                    ratios.setdefault(row.instance, []).append(row.objective / base[row.instance, row.seed])
+            ratio = stratified_bootstrap([float(np.mean(each)) for each in ratios.values()], resamples=resamples)
+            seconds = sum(row.wall_seconds for row in own) / len(own)
+            count = f"{len(ratios)} × {len({row.seed for row in own})}"
+            cells = [f"{mean:.1f}", f"{ratio.estimate:.4f}", f"{ratio.low:.4f} – {ratio.high:.4f}", f"{seconds:.2g}"]
+            setting = f"`{key.variant}`" if key.variant else ""
+            lines.append((mean, [f"`{key.method}`", setting, count, *cells]))
+        header = ["method", "setting", "instances × seeds", "mean", "ratio", "95 % interval", "s / run"]
+        table = markdown_table(header, [line for _, line in sorted(lines, key=lambda line: line[0])])
+        parts.append(f"#### {group}\n\n{table}")
+    return "\n".join(parts)
+
+
 def _summarise(
     instance: str, key: MethodKey, rows: Sequence[ResultRow], base: Sequence[ResultRow], bootstrap: Mapping[str, Any]
 ) -> SeedSummary:

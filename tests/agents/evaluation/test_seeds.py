@@ -15,7 +15,7 @@ from agents.evaluation.methods import build_methods
 from agents.evaluation.report import ChartFolder, ReportSettings, write_report
 from agents.evaluation.rows import COLUMNS, ResultRow, ResultStore, merge, read_csv, write_csv
 from agents.evaluation.runner import Origin, evaluate
-from agents.evaluation.seeds import seed_table, stochastic_rows, summarise_seeds
+from agents.evaluation.seeds import group_seed_table, seed_table, stochastic_rows, summarise_seeds
 from agents.rollout import best_of, roll_out
 from envs.core import Benchmark, UsageError
 from tests.agents.dice import DICE, DiceInstance
@@ -213,3 +213,23 @@ def test_the_report_shows_means_over_seeds_and_draws_one_of_them(tmp_path):
     assert "<th>longest</th><th>waits</th>" in text
     mean = np.mean([row.objective for row in store.rows if (row.method, row.instance) == ("throw", "long")])
     assert f"<td>{mean:.2f}</td>" in text
+
+
+def test_groups_are_compared_run_by_run():
+    """Ratios 2 and 4 on one instance, 6 on the other: their mean by instance is (3 + 6) / 2."""
+
+    def row(method, instance, seed, objective):
+        return ResultRow(
+            instance, method, "rule", "", seed, objective, None, "", False, None, 2.0, 1, 1.0, True, "", ""
+        )
+
+    rows = [row("base", "a", 0, 10.0), row("base", "a", 1, 20.0), row("base", "b", 0, 5.0), row("base", "c", 0, 1.0)]
+    rows += [row("other", "a", 0, 20.0), row("other", "a", 1, 80.0), row("other", "b", 0, 30.0)]
+    rows += [row("better", "a", 0, 5.0)]
+    table = group_seed_table(rows, {"a": "small", "b": "small", "c": "large"})
+    assert table.index("#### small") < table.index("#### large")
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| `")]
+    assert [line[0] for line in lines] == ["`better`", "`base`", "`other`", "`base`"]
+    assert lines[0][2:5] == ["1 × 1", "5.0", "0.5000"]
+    assert lines[1][2:6] == ["2 × 2", "11.7", "1.0000", "1.0000 – 1.0000"]
+    assert lines[2][2:6] == ["2 × 2", "43.3", "4.5000", "3.0000 – 6.0000"]
