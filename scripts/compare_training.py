@@ -31,6 +31,7 @@ from agents.evaluation.curves import Task, TestSet, curve_table, pace, trace, wi
 from agents.evaluation.methods import build_methods
 from agents.evaluation.rows import ResultRow, ResultStore, merge, read_csv, write_csv
 from agents.provenance import command_line, git_revision
+from agents.rollout import check_samples
 from agents.run import TrainingRun, ValidationConfig
 from agents.training import check_training, draw_instances
 from envs.core import UsageError, problem
@@ -68,7 +69,7 @@ def run(settings: Mapping[str, Any]) -> None:
     store = ResultStore(folder)
     earlier = read_csv(settings["csv"]) if settings["csv"] and Path(settings["csv"]).exists() else []
 
-    sets = test_sets(settings["comparison"], str(settings["reference"]), next(iter(runs.values())), folder)
+    sets = test_sets(settings["comparison"], str(settings["reference"]), next(iter(runs.values())), folder, samples)
     origin = git_revision(), command_line(sys.argv)
     done = {(row.method, row.seed) for row in store.rows}
     missing = [(name, seed) for seed in seeds for name in runs if (name, seed) not in done]
@@ -113,8 +114,14 @@ def variant_runs(comparison: Mapping[str, Any], chosen: Sequence[str] | None) ->
     return runs
 
 
-def test_sets(comparison: Mapping[str, Any], reference: str, training: TrainingRun, folder: Path) -> list[TestSet]:
-    """Draws the sets and solves them with the reference, unless an earlier run in the folder has."""
+def test_sets(
+    comparison: Mapping[str, Any], reference: str, training: TrainingRun, folder: Path, samples: int
+) -> list[TestSet]:
+    """Draws the sets and solves them with the reference, unless an earlier run in the folder has.
+
+    Raises:
+        UsageError: Several samples are asked for where the environment draws.
+    """
     definition = problem(training.problem)
     path = folder / "references.json"
     known: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -123,6 +130,8 @@ def test_sets(comparison: Mapping[str, Any], reference: str, training: TrainingR
     for name, settings in comparison["sets"].items():
         validation = ValidationConfig(dict(settings["options"]), settings["instances"], 0, settings["seed"])
         instances = draw_instances(definition, replace(training, validation=validation))
+        for instance in instances:
+            check_samples(definition, instance, samples)
         key = f"{reference} on {json.dumps(settings, sort_keys=True)}"
         if key not in known:
             outcomes = [outcome for each in method.run(instances, [0] * len(instances)) for outcome in each]

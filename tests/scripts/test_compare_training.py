@@ -38,6 +38,13 @@ TINY = {
 }
 
 
+NOISY = {
+    "common": ["env=stochastic_job_shop", "agent.settings.threads=1"],
+    "sets": {"3x3": {"options": {"sizes": [[3, 3]]}, "instances": 1, "seed": 7}},
+    "variants": {"ppo": []},
+}
+
+
 @pytest.fixture
 def settings(tmp_path):
     return {
@@ -110,6 +117,7 @@ def test_intervals_by_hand():
         ({"cpu_seconds": 0}, "cpu_seconds is 0; expected a positive number"),
         ({"comparison": {**TINY, "variants": {"odd": ["agent=odd"]}}}, "variant odd: .*odd"),
         ({"comparison": {**TINY, "variants": {"odd": ["agent.settings.critic=post_decision"]}}}, "shows no state"),
+        ({"comparison": {**TINY, **NOISY}}, "samples is 4, but the environment draws at random"),
         ({"reference": "rule:fastest"}, "has no rule 'fastest'"),
     ],
 )
