@@ -63,7 +63,8 @@ def best_plan(
     active = np.ones(1, np.bool_)
     while not problem.finished(state)[0]:
         legal = np.flatnonzero(problem.action_masks(state)[0])
-        actions.append(int(legal[0]) if len(legal) == 1 else next(chosen))
+        forced = len(legal) == 1 and bool(actions)  # the first decision is always the policy's
+        actions.append(int(legal[0]) if forced else next(chosen))
         problem.step(state, np.array(actions[-1:]), active)
     return Plan(actions, float(rollouts.objective[best]), int(rollouts.lengths.sum()))
 

@@ -49,6 +49,19 @@ def test_where_all_goes_as_expected_the_plan_keeps_its_promise(policy, instances
         assert plan.objective < 1.05 * alone.objective
 
 
+def test_a_plan_may_begin_with_a_forced_action(policy):
+    """Jobs that come one by one: the first decision has one candidate, later ones have several."""
+    env = GraphVectorEnv(DEFINITION.bind({**OPTIONS, "sizes": ((6, 2),), "utilisation": 0.9}), 6)
+    observation, _ = env.reset(seed=0)
+    assert (observation["action_mask"].sum(axis=1) == 1).any()
+    for instance in (DEFINITION.expected(env.instance(lane)) for lane in range(6)):
+        plan = best_plan(DEFINITION, {}, instance, policy, 16, seed=1)
+        assert len(plan.actions) == 12  # the environment ignores illegal actions, so a shifted plan would be longer
+        following = OpenLoopDispatcher(policy, plan)
+        (outcome,) = roll_out(DEFINITION, {}, [instance], following, skip_forced=False)
+        assert outcome.objective == pytest.approx(plan.objective)
+
+
 def test_a_plan_is_made_without_the_draws_and_executed_under_them(policy, instances):
     method = PlannedMethod("p", "search", "v", DEFINITION, {}, policy, PlanningConfig("open_loop", 16))
     greedy = GreedyMethod("g", "learned", "v", DEFINITION, {}, policy, 8)
