@@ -16,12 +16,12 @@ from agents.checkpoint import Checkpoint, load_checkpoint
 from agents.evaluation.front_tables import are_points, are_volumes, volume_table
 from agents.evaluation.rows import ResultRow, read_csv
 from agents.evaluation.seeds import SeedSummary, stochastic_rows, summarise_seeds
-from agents.evaluation.summary import MethodSummary, group_names, summarise
+from agents.evaluation.summary import MethodKey, MethodSummary, group_names, summarise
 from envs.core import problem
 from envs.core.errors import exit_on_usage_error
 from envs.core.files import write_text
 from scripts.docs_pages import table
-from scripts.results_tables import find_owner
+from scripts.results_tables import crowded, find_owner, group_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -76,7 +76,8 @@ def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
     others = sorted(path for path in results.iterdir() if path.is_dir() and path.name != definition.name)
     folders = [results / definition.name, *others]
     for file in [file for folder in folders for file in sorted(folder.glob("*.csv"))]:
-        rows = [row for row in _rows(file) if row.method == checkpoint.training["name"] and row.kind == "learned"]
+        everything = _rows(file)
+        rows = [row for row in everything if row.method == checkpoint.training["name"] and row.kind == "learned"]
         if not rows or are_points(rows):
             continue
         if are_volumes(rows):
@@ -84,7 +85,11 @@ def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
             continue
         _, benchmark = find_owner(definition, rows, file)
         drawn = stochastic_rows(rows, benchmark.instances, definition.stochastic)
-        if drawn:
+        if drawn and crowded(benchmark, drawn):
+            first = [row for row in everything if _method(row) == _method(everything[0])]
+            others = [row for row in drawn if _method(row) != _method(first[0])]
+            yield f"`{file.name}`:\n{group_tables(definition, benchmark, [*first, *others])}\n"
+        elif drawn:
             yield f"{definition.objective_name.capitalize()} over seeds, `{file.name}`:\n\n"
             yield table(
                 ("instance", "variant", "seeds", "mean", "95 % interval"), map(_seed_line, summarise_seeds(drawn))
@@ -114,6 +119,10 @@ def _seed_line(summary: SeedSummary) -> list[str]:
         str(summary.seeds),
         *cells,
     ]
+
+
+def _method(row: ResultRow) -> MethodKey:
+    return MethodKey(row.method, row.kind, row.variant)
 
 
 def _line(summary: MethodSummary, groups: list[str]) -> list[str]:

@@ -135,8 +135,8 @@ def section(
             f"table reached, in percent.\n\n{excess_table(unreferenced, benchmark)}"
         )
     if drawn:
-        crowded = max(Counter(benchmark.groups[name] for name in random).values()) > _SHOWN_INSTANCES
-        parts.append(_groups(definition, benchmark, drawn) if crowded else _seeds(definition, drawn))
+        many = crowded(benchmark, drawn)
+        parts.append(group_tables(definition, benchmark, drawn) if many else _seeds(definition, drawn))
     parts.append(_repeat(rows, file, results))
     return "".join(parts)
 
@@ -164,6 +164,12 @@ def _gaps(
         yield f"\n#### Every variant of the greedy methods, mean gap\n\n{variants}"
 
 
+def crowded(benchmark: Benchmark, rows: Sequence[ResultRow]) -> bool:
+    """Whether a group of instances on which the environment draws is too large for a table each."""
+    sizes = Counter(benchmark.groups.get(name) for name in {row.instance for row in rows})
+    return max(sizes.values()) > _SHOWN_INSTANCES
+
+
 def _seeds(definition: ProblemDefinition, rows: Sequence[ResultRow]) -> str:
     """Table of instances on which the environment draws: objectives over seeds."""
     summaries = summarise_seeds(rows)
@@ -175,8 +181,8 @@ def _seeds(definition: ProblemDefinition, rows: Sequence[ResultRow]) -> str:
     )
 
 
-def _groups(definition: ProblemDefinition, benchmark: Benchmark, rows: Sequence[ResultRow]) -> str:
-    """Table of groups of instances on which the environment draws, where there are too many for a table each."""
+def group_tables(definition: ProblemDefinition, benchmark: Benchmark, rows: Sequence[ResultRow]) -> str:
+    """Returns a table for each group of instances on which the environment draws, with ratios to the first method."""
     return (
         f"\nMean {definition.objective_name} ({definition.objective_unit}) and the mean ratio to that of "
         f"`{rows[0].method}` under the same draws, with its 95 % bootstrap interval over the instances.\n\n"
@@ -189,8 +195,8 @@ def find_owner(
 ) -> tuple[ProblemDefinition, Benchmark]:
     """Returns the benchmark that has all instances of the rows, and its problem.
 
-    The folder's problem comes first; a folder may also hold the results of a problem that belongs to it, in files that
-    are called like its benchmarks.
+    The folder's problem comes first, and of its benchmarks the one that the file is called after; a folder may also
+    hold the results of a problem that belongs to it, in files that are called like its benchmarks.
 
     Raises:
         UsageError: There is none.
@@ -198,9 +204,9 @@ def find_owner(
     names = {row.instance for row in rows}
     others = [own for own in problems().values() if file.stem in own.benchmarks and own is not definition]
     for owner in (definition, *others):
-        for factory in owner.benchmarks.values():
+        for name in sorted(owner.benchmarks, key=lambda name: name != file.stem):
             try:
-                benchmark = factory()
+                benchmark = owner.benchmarks[name]()
             except UsageError:
                 continue  # a benchmark whose files are not here
             if names <= {instance.name for instance in benchmark.instances}:

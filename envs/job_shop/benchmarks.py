@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -107,6 +107,12 @@ def taillard() -> Benchmark:
     )
 
 
+def taillard_every_fifth() -> Benchmark:
+    """Sixteen of Taillard's instances, two of each size (ta01, ta06, ta11, ...), for methods that take minutes each."""
+    names = [instance.name for instance in taillard().instances[::5]]
+    return replace(taillard().select(names), name="taillard_every_fifth")
+
+
 @cache
 def demirkol() -> Benchmark:
     """The 80 instances dmu01 to dmu80 of Demirkol, Mehta and Uzsoy, generated from their published seeds."""
@@ -166,6 +172,7 @@ _FROM_FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 BENCHMARKS: Mapping[str, Callable[[], Benchmark]] = MappingProxyType(
     {
         "taillard": taillard,
+        "taillard_every_fifth": taillard_every_fifth,
         "demirkol": demirkol,
         "fisher_thompson": fisher_thompson,
         **{name: partial(from_files, name, instances) for name, instances in _FROM_FILES.items()},

@@ -35,7 +35,7 @@ def data_folder(tmp_path, monkeypatch):
 
 
 def test_every_classical_set_is_listed():
-    assert set(BENCHMARKS) == set(SELF_CONTAINED) | set(FROM_FILES) | {"classical"}
+    assert set(BENCHMARKS) == set(SELF_CONTAINED) | set(FROM_FILES) | {"classical", "taillard_every_fifth"}
     assert len(best_known()) == sum(SELF_CONTAINED.values()) + sum(FROM_FILES.values()) == 242
 
 
@@ -45,6 +45,15 @@ def test_generated_instances_are_the_published_ones(name, count):
     assert len(instances) == count
     for instance in instances:
         assert digest(instance) == best_known()[instance.name].sha256, instance.name
+
+
+def test_every_fifth_taillard_instance_covers_all_sizes():
+    whole, some = BENCHMARKS["taillard"](), BENCHMARKS["taillard_every_fifth"]()
+    assert some.name == "taillard_every_fifth"
+    assert [instance.name for instance in some.instances][:3] == ["ta01", "ta06", "ta11"]
+    counts = Counter(some.groups[instance.name] for instance in some.instances)
+    assert counts == dict.fromkeys(whole.groups.values(), 2)
+    assert all(some.references[instance.name] == whole.references[instance.name] for instance in some.instances)
 
 
 def test_first_and_last_taillard_instance_hold_known_values():
