@@ -4,6 +4,7 @@
     python scripts/results_tables.py --check    # exit status 1 if the page is out of date
 
 Every ``results/<problem>/*.csv`` becomes a section; ``results/literature/<problem>_<benchmark>.csv`` stands beside it.
+A file called ``planning.csv`` becomes a table and a picture of gaps against decisions.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from agents.evaluation.budgets import budget_curves, budget_table
 from agents.evaluation.curves import CPU_SECONDS, are_curves, curve_table
 from agents.evaluation.front_tables import are_points, are_volumes, volume_table
+from agents.evaluation.plots import decision_plot
 from agents.evaluation.report import statement
 from agents.evaluation.rows import ResultRow, read_csv
 from agents.evaluation.seeds import group_seed_table, seed_table, stochastic_rows, summarise_seeds
+from agents.evaluation.summary import summarise
 from agents.evaluation.tables import comparison_table, entries, excess_table, read_literature, variant_table
 from agents.provenance import join_commands
 from envs.core import Benchmark, ProblemDefinition, UsageError, problem, problems
@@ -27,6 +31,7 @@ from envs.core.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "results.md"
+_PLANNING = "planning.csv"
 _SHOWN_INSTANCES = 5
 """Instances of a group on which the environment draws that get a table each."""
 
@@ -54,16 +59,19 @@ def main() -> None:
 
 
 def update(results: Path, path: Path, *, check: bool = False) -> None:
-    """Writes the page, or only compares it.
+    """Writes the page and its pictures, or only compares them.
 
     Raises:
-        UsageError: A result file cannot be read, or the page is out of date and ``check`` is set.
+        UsageError: A result file cannot be read, or a page or picture is out of date and ``check`` is set.
     """
-    text = page(results)
-    if not check:
-        write_text(path, text)
-    elif not path.exists() or path.read_text(encoding="utf-8") != text:
-        raise UsageError(f"{path} is out of date; run python scripts/results_tables.py")
+    texts = {path: page(results)}
+    for file in sorted(results.glob(f"*/{_PLANNING}")):
+        texts[path.parent / _picture(file)] = planning_picture(problem(file.parent.name), file)
+    for target, text in texts.items():
+        if not check:
+            write_text(target, text)
+        elif not target.exists() or target.read_text(encoding="utf-8") != text:
+            raise UsageError(f"{target} is out of date; run python scripts/results_tables.py")
 
 
 def page(results: Path) -> str:
@@ -78,6 +86,8 @@ def page(results: Path) -> str:
                 parts.append(curve_section(rows, file, results))
             elif are_points(rows) or are_volumes(rows):
                 parts.append(front_section(definition, rows, file, results))
+            elif file.name == _PLANNING:
+                parts.append(planning_section(definition, rows, file, results))
             elif rows:
                 owner, benchmark = find_owner(definition, rows, file)
                 parts.append(section(owner, benchmark, rows, file, results))
@@ -95,6 +105,30 @@ def curve_section(rows: Sequence[ResultRow], file: Path, results: Path) -> str:
         "everywhere. The file holds the curves.\n\n"
     )
     return f"\n### {title}\n\n{text}{curve_table(rows)}{_repeat(rows, file, results)}"
+
+
+def planning_section(definition: ProblemDefinition, rows: Sequence[ResultRow], file: Path, results: Path) -> str:
+    """Returns the section of a file with methods under several budgets."""
+    _, benchmark = find_owner(definition, rows, file)
+    names = list(dict.fromkeys(row.instance for row in rows))
+    curves = budget_curves(summarise(rows, benchmark.groups))
+    return (
+        f"\n### Planning\n\n{statement(definition, benchmark, names)} What is asked of a dispatcher, in plans and "
+        f"samples too, is counted as decisions.\n\n![Gap against decisions]({_picture(file)})\n\n"
+        f"{budget_table(curves)}{_repeat(rows, file, results)}"
+    )
+
+
+def planning_picture(definition: ProblemDefinition, file: Path) -> str:
+    """Returns the picture of a file with methods under several budgets, as SVG."""
+    rows = read_csv(file)
+    _, benchmark = find_owner(definition, rows, file)
+    return decision_plot(summarise(rows, benchmark.groups), whole=True)
+
+
+def _picture(file: Path) -> str:
+    """Where the picture of a result file lies, beside the page."""
+    return f"images/{file.parent.name}_{file.stem}.svg"
 
 
 def front_section(definition: ProblemDefinition, rows: Sequence[ResultRow], file: Path, results: Path) -> str:

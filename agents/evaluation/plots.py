@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agents.evaluation.budgets import budget_curves
 from agents.evaluation.front_runner import FrontSummary
 from agents.evaluation.fronts import non_dominated
 from agents.evaluation.summary import MethodSummary
@@ -55,6 +56,33 @@ def time_plot(summaries: Sequence[MethodSummary]) -> str:
     axes.set_ylabel("mean gap, %")
     axes.grid(alpha=0.3)
     return _svg(figure, "time")
+
+
+def decision_plot(summaries: Sequence[MethodSummary], *, whole: bool = False) -> str:
+    """Mean gap against the decisions asked for on an instance; points that differ in their budget alone are joined.
+
+    Args:
+        summaries: The methods; those that nothing is asked of are left out.
+        whole: Return an SVG file and not an element for a page.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for curve in budget_curves(summaries):
+        decisions = [point.decisions for point in curve.points]
+        means = [point.mean for point in curve.points]
+        (line,) = axes.plot(
+            decisions, [mean.estimate for mean in means], marker="o", markersize=4, label=str(curve.key)
+        )
+        lows, highs = [mean.low for mean in means], [mean.high for mean in means]
+        axes.fill_between(decisions, lows, highs, color=line.get_color(), alpha=0.12, linewidth=0)
+    axes.set_xscale("log")
+    axes.set_xlabel("decisions an instance")
+    axes.set_ylabel("mean gap, %")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return (_svg_document if whole else _svg)(figure, "decisions")
 
 
 def group_plot(summaries: Sequence[MethodSummary], groups: Sequence[str]) -> str:

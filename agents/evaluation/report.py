@@ -9,7 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.evaluation.plots import gap_plot, group_plot, time_plot
+from agents.evaluation.budgets import budget_curves
+from agents.evaluation.plots import decision_plot, gap_plot, group_plot, time_plot
 from agents.evaluation.rows import ResultRow, metric_names
 from agents.evaluation.seeds import signed, stochastic_rows, summarise_seeds
 from agents.evaluation.summary import MethodSummary, baseline_key, group_names, summarise
@@ -121,6 +122,8 @@ def write_report(
     )
     groups = group_names(benchmark.groups, names)
     plots = [gap_plot(summaries), time_plot(summaries), group_plot(summaries, groups)] if summaries else []
+    if any(len(curve.points) > 1 for curve in budget_curves(summaries)):
+        plots.append(decision_plot(summaries))
     write_text(
         path,
         _template().render(

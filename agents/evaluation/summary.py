@@ -42,6 +42,7 @@ class MethodSummary:
         mean: Mean gap over the instances with its interval.
         iqm: Interquartile mean of the gap with its interval.
         seconds: Mean wall time of an instance.
+        decisions: Mean number of decisions asked for on an instance; 0 for a solver.
         ms_per_decision: Milliseconds a decision over all runs; None for a solver.
         seeds: Number of different seeds.
         difference: Mean gap minus the baseline's over the instances both have; None for the baseline itself.
@@ -54,6 +55,7 @@ class MethodSummary:
     mean: Interval
     iqm: Interval
     seconds: float
+    decisions: float
     ms_per_decision: float | None
     seeds: int
     difference: Interval | None
@@ -155,6 +157,7 @@ def _summarise(
         mean=stratified_bootstrap(values, strata, **bootstrap),
         iqm=stratified_bootstrap(values, strata, interquartile_mean, **bootstrap),
         seconds=wall / len(rows),
+        decisions=decisions / len(rows),
         ms_per_decision=1000.0 * wall / decisions if decisions else None,
         seeds=len({row.seed for row in rows}),
         difference=paired_difference(*pair, pair_strata, **bootstrap) if pair else None,
