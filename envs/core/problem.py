@@ -287,7 +287,12 @@ class Benchmark:
         for name in names:
             if name not in known:
                 raise UsageError(f"benchmark {self.name} has no instance {name!r}; it has {', '.join(known)}")
-        return Benchmark(self.name, tuple(known[name] for name in names), self.references, self.groups)
+        return Benchmark(
+            self.name,
+            tuple(known[name] for name in names),
+            {name: self.references[name] for name in names if name in self.references},
+            {name: self.groups[name] for name in names if name in self.groups},
+        )
 
 
 def deterministic(instance: Any) -> bool:

@@ -53,7 +53,8 @@ def test_every_fifth_taillard_instance_covers_all_sizes():
     assert [instance.name for instance in some.instances][:3] == ["ta01", "ta06", "ta11"]
     counts = Counter(some.groups[instance.name] for instance in some.instances)
     assert counts == dict.fromkeys(whole.groups.values(), 2)
-    assert all(some.references[instance.name] == whole.references[instance.name] for instance in some.instances)
+    assert some.references == {one.name: whole.references[one.name] for one in some.instances}
+    assert list(some.groups) == list(some.references)
 
 
 def test_first_and_last_taillard_instance_hold_known_values():
