@@ -167,8 +167,14 @@ def traced(tasks: Mapping[str, Task], folder: Path, workers: int) -> Iterator[tu
             scratch = folder / "trainings" / label
             shutil.rmtree(scratch, ignore_errors=True)
             waiting[pool.submit(trace, task, scratch)] = label
-        for done in as_completed(waiting):
-            yield waiting[done], done.result()
+        try:
+            for done in as_completed(waiting):
+                yield waiting[done], done.result()
+        except BaseException:
+            pool.shutdown(
+                wait=False, cancel_futures=True
+            )  # else the rest would be trained, for nothing, before it ends
+            raise
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

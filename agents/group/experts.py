@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from agents.dispatcher import least_legal
 from agents.group.lanes import State
 from agents.rollout import verified_objective
-from envs.core import GraphVectorEnv, Problem, ProblemDefinition, UsageError
+from envs.core import GraphVectorEnv, Problem, ProblemDefinition, UnsolvedError, UsageError
 from envs.core.files import write_text
 
 Integers = NDArray[np.int64]
@@ -124,7 +124,10 @@ class SolverExperts:
         return proposals
 
     def _solve(self, instance: Any) -> Proposal | None:
-        solved = self._solver(instance)
+        try:
+            solved = self._solver(instance)
+        except UnsolvedError:
+            return None  # a limit that is too short for this instance, or on this day: counted as none
         assert self._definition.decisions is not None
         actions = self._definition.decisions(self._options, instance, solved.solution)
         return None if actions is None else Proposal(actions, solved.objective)

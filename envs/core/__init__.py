@@ -1,6 +1,6 @@
 """The decision protocol and the environments every problem shares."""
 
-from envs.core.errors import IllegalActionError, UsageError
+from envs.core.errors import IllegalActionError, UnsolvedError, UsageError
 from envs.core.problem import (
     Benchmark,
     Problem,
@@ -35,6 +35,7 @@ __all__ = [
     "Solver",
     "SolverResult",
     "TradeOff",
+    "UnsolvedError",
     "UsageError",
     "make_env",
     "make_vector_env",

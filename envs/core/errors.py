@@ -10,6 +10,10 @@ class UsageError(ValueError):
     """Bad input: the message is one sentence that names what is wrong, where, and what was expected."""
 
 
+class UnsolvedError(UsageError):
+    """A solver found no solution within the limits that it was given."""
+
+
 class IllegalActionError(UsageError):
     """A masked action was taken in an environment made with ``strict=True``."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.core.errors import UsageError
+from envs.core.errors import UnsolvedError, UsageError
 from envs.core.problem import Solver, SolverResult
 from envs.job_shop.types import JobShopInstance, Schedule
 from envs.job_shop.verify import verify
@@ -44,7 +44,7 @@ class _CpSat:
             verdict = "optimal" if status == cp_model.OPTIMAL else "feasible"
             return SolverResult(Schedule(starts), float(solver.value(model.makespan)), bound, verdict)
         if self.hint is None or hint_makespan is None:
-            raise UsageError(
+            raise UnsolvedError(
                 f"{instance.name}: CP-SAT found no schedule within time_limit={self.time_limit:g} s; "
                 "allow it more time or give it a schedule as hint"
             )
@@ -65,8 +65,8 @@ def cp_sat(*, time_limit: float = 60.0, workers: int = 0, hint: Schedule | None 
         hint: A finished schedule of the instance to start from; the result is never worse.
 
     Returns:
-        A solver. It raises `UsageError` if the hint is not a valid schedule, if no schedule was found in time and
-        there is no hint, or if OR-Tools is not installed. Its bound is the best proven one.
+        A solver. It raises `UnsolvedError` if no schedule was found in time and there is no hint, `UsageError` if the
+        hint is not a valid schedule or OR-Tools is not installed. Its bound is the best proven one.
 
     Raises:
         UsageError: An option is out of range.

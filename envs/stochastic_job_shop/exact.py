@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.core.errors import UsageError
+from envs.core.errors import UnsolvedError, UsageError
 from envs.core.problem import Solver, SolverResult
 from envs.core.random import seed_words
 from envs.stochastic_job_shop.env import StochasticJobShop, StochasticJobShopConfig, fit
@@ -76,7 +76,7 @@ class _CpSat:
         solver.parameters.num_workers = self.workers
         status = solver.solve(model.programme)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            raise UsageError(
+            raise UnsolvedError(
                 f"{instance.name}: CP-SAT found no plan within time_limit={self.time_limit:g} s; allow it more time"
             )
         starts = np.full(instance.machines.shape, np.inf)

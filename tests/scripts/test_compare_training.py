@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from agents.evaluation.curves import CPU_SECONDS, DECISIONS, are_curves, curve_table, interval
+from agents.evaluation.curves import (
+    CPU_SECONDS,
+    DECISIONS,
+    Task,
+    TestSet,
+    are_curves,
+    curve_table,
+    interval,
+    with_settings,
+)
 from agents.evaluation.rows import ResultRow, read_csv
 from envs.core import UsageError
 from scripts import compare_training
@@ -85,6 +94,17 @@ def test_a_comparison_writes_curves_once(settings, tmp_path, capsys, monkeypatch
     paces = json.loads((tmp_path / "out" / "pace.json").read_text(encoding="utf-8"))
     assert set(paces) == set(TINY["variants"])
     assert "| training | seeds |" in capsys.readouterr().out
+
+
+def test_a_training_that_fails_stops_the_comparison(tmp_path):
+    run = next(iter(compare_training.variant_runs(TINY, ["slim"]).values()))
+    broken = TestSet("3x3", (), (1.0,), "no instances, one reference")
+    task = Task("slim", with_settings(run, decisions=10), (broken,), 1, 0, "revision", "command")
+    tasks = {f"task_{i}": task for i in range(6)}
+    with pytest.raises(ValueError, match="zip"):
+        list(compare_training.traced(tasks, tmp_path, 1))
+    assert (tmp_path / "trainings" / "task_0").exists()
+    assert not (tmp_path / "trainings" / "task_5").exists()
 
 
 def test_the_table_ranks_by_greedy_mean_and_shows_intervals():

@@ -87,6 +87,14 @@ def test_what_cannot_be_replayed_or_is_worse_than_claimed_is_dropped():
     assert demonstrate(DEFINITION, Modest(), begin).held.all()
 
 
+def test_a_solver_that_runs_out_of_time_proposes_nothing():
+    begin = beginnings()
+    experts, _ = make_experts(DEFINITION, OPTIONS, "solver:cp_sat", {"time_limit": 1e-6, "workers": 1})
+    shown = demonstrate(DEFINITION, experts, begin)
+    assert shown.proposed == 0
+    assert not shown.held.any()
+
+
 def test_recordings_are_read_as_they_were_written(tmp_path):
     begin = beginnings(seed=7, count=2)
     rules, _ = make_experts(DEFINITION, OPTIONS, "rule:mopnr", {})
