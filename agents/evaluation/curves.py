@@ -192,20 +192,32 @@ class _Pace(BaseCallback):
         if self._updates == 2:
             self._since = (now, self.num_timesteps)
         elif self._updates > 2 and now - self._since[0] >= self.seconds:
-            self.rate = (self.num_timesteps - self._since[1]) / (now - self._since[0])
+            self.rate = self.rate_so_far()
+
+    def rate_so_far(self) -> float:
+        """Decisions a second since the first update; 0 where there was no other."""
+        seconds, decisions = time.process_time() - self._since[0], self.num_timesteps - self._since[1]
+        return decisions / seconds if self._updates >= 2 and decisions else 0.0
 
 
 def pace(run: TrainingRun, folder: Path, seconds: float) -> float:
     """Returns how many decisions a training takes a second of processor time.
 
+    It is measured on a whole training that is scaled down, since schedules may make its end slower than its beginning;
+    how far, is measured on the beginning of a long one.
+
     Args:
         run: Its configuration.
         folder: Where it may write.
-        seconds: Processor time to measure over; at least one update is.
+        seconds: Processor time to measure over, for each of both; at least one update is.
     """
-    callback = _Pace(seconds)
-    train(problem(run.problem), with_settings(run, decisions=10**12), folder, callbacks=[callback])
-    return callback.rate
+    beginning = _Pace(seconds)
+    definition = problem(run.problem)
+    train(definition, with_settings(run, decisions=10**12), folder / "beginning", callbacks=[beginning])
+    whole = _Pace(math.inf)
+    scaled = with_settings(run, decisions=max(1, round(beginning.rate * seconds)))
+    train(definition, scaled, folder / "whole", callbacks=[whole])
+    return whole.rate_so_far() or beginning.rate
 
 
 def with_settings(run: TrainingRun, **settings: Any) -> TrainingRun:

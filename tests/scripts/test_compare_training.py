@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from agents.evaluation import curves
 from agents.evaluation.curves import (
     CPU_SECONDS,
     DECISIONS,
@@ -94,6 +95,29 @@ def test_a_comparison_writes_curves_once(settings, tmp_path, capsys, monkeypatch
     paces = json.loads((tmp_path / "out" / "pace.json").read_text(encoding="utf-8"))
     assert set(paces) == set(TINY["variants"])
     assert "| training | seeds |" in capsys.readouterr().out
+
+
+def test_the_pace_is_that_of_a_whole_training(tmp_path, monkeypatch):
+    """A learner whose decisions cost ten times as much in the second half of any training."""
+    clock = [0.0]
+
+    def train(definition, run, folder, *, callbacks):
+        del definition, folder
+        (callback,) = callbacks
+        decisions = min(run.agent.to_mapping()["decisions"], 10**6)
+        for step in range(0, decisions, 10):
+            callback.num_timesteps = step
+            callback._on_rollout_start()
+            if not callback._on_step():
+                return
+            clock[0] += 0.01 if run.agent.to_mapping()["decisions"] > 10**9 or step < decisions / 2 else 0.1
+        callback.num_timesteps = decisions
+
+    monkeypatch.setattr(curves, "train", train)
+    monkeypatch.setattr(curves.time, "process_time", lambda: clock[0])
+    run = next(iter(compare_training.variant_runs(TINY, ["slim"]).values()))
+    found = curves.pace(run, tmp_path, 10.0)
+    assert found == pytest.approx(2 / (1 / 1000 + 1 / 100), rel=0.01)
 
 
 def test_a_training_that_fails_stops_the_comparison(tmp_path):
