@@ -16,7 +16,8 @@ from agents.checkpoint import Checkpoint, load_checkpoint
 from agents.evaluation.front_tables import are_points, are_volumes, volume_table
 from agents.evaluation.rows import ResultRow, read_csv
 from agents.evaluation.seeds import SeedSummary, stochastic_rows, summarise_seeds
-from agents.evaluation.summary import MethodKey, MethodSummary, group_names, summarise
+from agents.evaluation.summary import MethodKey, group_names
+from agents.evaluation.tables import Entry, entries
 from envs.core import problem
 from envs.core.errors import exit_on_usage_error
 from envs.core.files import write_text
@@ -98,10 +99,12 @@ def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
         random = {row.instance for row in drawn}
         rows = [row for row in rows if row.reference is not None and row.instance not in random]
         if rows:
-            groups = group_names(benchmark.groups, [instance.name for instance in benchmark.instances])
+            lines = entries(rows, benchmark)
+            names = group_names(benchmark.groups, [instance.name for instance in benchmark.instances])
+            groups = [group for group in names if any(group in line.gaps for line in lines)]
             yield f"Mean gap to the best known {definition.objective_name} in percent, `{file.name}`:\n\n"
             header = ("variant", *groups, "mean", "seconds an instance")
-            yield table(header, (_line(summary, groups) for summary in summarise(rows, benchmark.groups)))
+            yield table(header, (_line(line, groups) for line in lines))
             yield "\n"
 
 
@@ -125,13 +128,12 @@ def _method(row: ResultRow) -> MethodKey:
     return MethodKey(row.method, row.kind, row.variant)
 
 
-def _line(summary: MethodSummary, groups: list[str]) -> list[str]:
-    cells = [f"{summary.group_gaps[group]:.1f}" if group in summary.group_gaps else "" for group in groups]
+def _line(entry: Entry, groups: list[str]) -> list[str]:
     return [
-        f"`{summary.key.variant}`" if summary.key.variant else "greedy",
-        *cells,
-        f"{summary.mean.estimate:.2f}",
-        f"{summary.seconds:.3g}",
+        f"`{entry.setting}`" if entry.setting else "greedy",
+        *(f"{entry.gaps[group]:.1f}" if group in entry.gaps else "" for group in groups),
+        "" if entry.mean is None else f"{entry.mean:.2f}",
+        f"{entry.seconds:.3g}",
     ]
 
 

@@ -100,7 +100,8 @@ def curve_section(rows: Sequence[ResultRow], file: Path, results: Path) -> str:
     seconds = sorted(row.metrics[CPU_SECONDS] for row in rows if "share=1" in row.variant.split(";"))
     text = (
         "What trainings come to that got about the same time of the processor "
-        f"({seconds[0]:.0f} to {seconds[-1]:.0f} s were measured): mean gap in percent and its 95 % interval over "
+        f"({seconds[0]:.0f} to {seconds[-1]:.0f} s were measured: the number of decisions follows from a variant's "
+        "pace, and a busy processor takes longer for them): mean gap in percent and its 95 % interval over "
         f"seeds (Student's). Gaps are to the objectives of `{rows[0].reference_source}`, which are not optimal "
         "everywhere. The file holds the curves.\n\n"
     )

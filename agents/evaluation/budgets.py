@@ -44,10 +44,10 @@ def budget_curves(summaries: Sequence[MethodSummary]) -> list[BudgetCurve]:
 
 def budget_table(curves: Sequence[BudgetCurve]) -> str:
     """Returns the curves as a Markdown table, one line a point, each curve by growing budget."""
-    header = ["method", "setting", "decisions", "mean gap", "95 % interval", "s / instance"]
+    header = ["method", "setting", "decisions", "mean gap", "95 % interval"]
     lines = []
     for point in (point for curve in curves for point in curve.points):
         mean = point.mean
         cells = [f"{point.decisions:.0f}", f"{mean.estimate:.1f}", f"{mean.low:.1f} – {mean.high:.1f}"]
-        lines.append([f"`{point.key.method}`", f"`{point.key.variant}`", *cells, f"{point.seconds:.2g}"])
+        lines.append([f"`{point.key.method}`", f"`{point.key.variant}`", *cells])
     return markdown_table(header, lines)
