@@ -171,9 +171,8 @@ def traced(tasks: Mapping[str, Task], folder: Path, workers: int) -> Iterator[tu
             for done in as_completed(waiting):
                 yield waiting[done], done.result()
         except BaseException:
-            pool.shutdown(
-                wait=False, cancel_futures=True
-            )  # else the rest would be trained, for nothing, before it ends
+            # Leaving the pool waits for all that was submitted: the rest would be trained for nothing.
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
