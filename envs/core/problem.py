@@ -304,10 +304,11 @@ def deterministic(instance: Any) -> bool:
 class ProblemDefinition:
     """The catalogue entry of a problem: everything that generic code may ask of it.
 
-    A folder ``envs/<name>`` whose ``__init__`` has a ``PROBLEM`` of this type is found and registered by itself.
+    A folder ``envs/<name>`` whose ``__init__`` has a ``PROBLEM`` of this type, or a tuple ``PROBLEMS`` of several tasks
+    that share its rules, is found and registered by itself.
 
     Attributes:
-        name: Folder name, e.g. ``"job_shop"``.
+        name: Name, e.g. ``"job_shop"``; the folder's where it is the only one in it.
         env_id: Gymnasium identifier, e.g. ``"dispatchlab/JobShop-v0"``.
         config: Frozen dataclass of the environment's options, all with defaults.
         make: Builds the binding from a config.

@@ -25,8 +25,11 @@ def problems() -> Mapping[str, ProblemDefinition]:
     found = {}
     for module in pkgutil.iter_modules(package.__path__):
         if module.ispkg and module.name != "core":
-            definition = importlib.import_module(f"envs.{module.name}").PROBLEM
-            found[definition.name] = definition
+            folder = importlib.import_module(f"envs.{module.name}")
+            several: tuple[ProblemDefinition, ...] = (
+                folder.PROBLEMS if hasattr(folder, "PROBLEMS") else (folder.PROBLEM,)
+            )
+            found.update({definition.name: definition for definition in several})
     return MappingProxyType(found)
 
 
