@@ -126,6 +126,17 @@ def is_decode(request: Any) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def has_prompts(state: ServingState, lane: int, k: int) -> bool:
+    """Says whether there is a prompt to compute, waiting or begun."""
+    replica = state.replica[lane][k]
+    running, request = state.running[lane, k], state.request[lane]
+    found = replica.waiting > 0
+    for i in range(replica.running):
+        found |= not is_decode(request[running[i]])
+    return found
+
+
+@njit(cache=True, nogil=True)
 def _any_decode(state: ServingState, lane: int, k: int) -> bool:
     running, request = state.running[lane, k], state.request[lane]
     found = False

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from envs.core.random import next_integer
 from envs.serving import queues
-from envs.serving.batching import AGAIN, DONE, SHORT, compose, duration, relieve, reorder
+from envs.serving.batching import AGAIN, DONE, SHORT, compose, duration, has_prompts, relieve, reorder
 from envs.serving.log import log_event, log_is_full, log_iteration
 from envs.serving.memory import enqueue, release, write_out
 from envs.serving.state import (
@@ -52,6 +52,9 @@ PRIORITY_LEVELS = 8
 
 STUCK = 2
 """Value of ``done`` of a lane in which requests wait for ever."""
+
+_FIRST_SHARE = 0.5
+"""Share of the first token in the cost of a request; the rest is the mean over the gaps."""
 
 _RANDOM_TRACE = 1
 _EPSILON = 1e-12
@@ -177,7 +180,7 @@ def _arrive(state: ServingState, lane: int, asks: int, codes: Codes) -> None:
             queues.pop(request, state.due[lane], control.due)
             control.due -= 1
         _enter(state, lane, r)
-        if asks & (1 << ASK_DISPATCH) and control.replicas > 1:
+        if asks & (1 << ASK_DISPATCH):
             control.asked = ASK_DISPATCH
             control.ask_request = r
         else:
@@ -251,11 +254,12 @@ def _plan(state: ServingState, lane: int, k: int, asks: int, codes: Codes) -> No
         return
     if replica.channel <= control.clock:
         replica.moving = 0
-    if asks & (1 << ASK_BUDGET) and not replica.decided & BUDGET_BIT:
+    if asks & (1 << ASK_BUDGET) and not replica.decided & BUDGET_BIT and has_prompts(state, lane, k):
         replica.decided |= BUDGET_BIT
         control.asked, control.ask_replica = ASK_BUDGET, k
         return
-    if asks & (1 << ASK_FIRST) and replica.waiting > 1 and not replica.decided & FIRST_BIT:
+    open_place = replica.waiting > 0 and replica.running < codes.max_running
+    if asks & (1 << ASK_FIRST) and open_place and not replica.decided & FIRST_BIT:
         replica.decided |= FIRST_BIT
         control.asked, control.ask_replica = ASK_FIRST, k
         return
@@ -314,7 +318,8 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
     layered = codes.batching == LAYERED and replica.groups > 0
     whole = not layered or replica.group + 1 >= replica.groups
     answered, chunks = 0, 0
-    last_gap, last_bin = -1.0, 0
+    last_gap, last_bin, last_late = -1.0, 0, 0.0
+    level = state.level[lane]
     for i in range(replica.entries):
         row, q = request[entry[i]], tokens[i]
         left = row.prompt + row.generated - row.computed
@@ -329,15 +334,19 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
         row.generated += 1
         replica.outstanding -= 1.0
         service[row.user] += DECODE_WEIGHT
+        control.tokens += 1
         if row.generated == 1:
             row.first = now
+            control.cost += _FIRST_SHARE * row.weight * lateness((now - row.arrival) / level[0])
         else:
             gap = now - row.last
             if gap != last_gap:
                 last_gap = gap
                 place = int(_BIN * np.log(max(gap, SHORTEST_GAP) / SHORTEST_GAP))
                 last_bin = min(place, HISTOGRAM - 1)
+                last_late = lateness(gap / level[1])
             histogram[last_bin] += 1
+            control.cost += (1.0 - _FIRST_SHARE) * row.weight * last_late / (row.output - 1)
             row.longest_gap = max(row.longest_gap, gap)
         row.last = now
         if row.generated >= row.output:
@@ -359,6 +368,12 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
     replica.budget = codes.budget
     if codes.priority_trace > 0:
         _change_priorities(state, lane, k, codes)
+
+
+@njit(cache=True, nogil=True)
+def lateness(ratio: float) -> float:
+    """Returns what a token costs that took so many times its promise: 0 up to 1, then smoothly towards 1."""
+    return max(ratio - 1.0, 0.0) / max(ratio, 1.0)
 
 
 @njit(cache=True, nogil=True)

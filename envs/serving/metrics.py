@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from envs.serving.simulation import Outcome
 from envs.serving.state import HISTOGRAM, LONGEST_GAP, SHORTEST_GAP
-from envs.serving.types import ServiceLevel
+from envs.serving.trace import Trace
+from envs.serving.types import ServiceLevel, ServingInstance
 
 Floats = NDArray[np.float64]
 
@@ -125,3 +126,30 @@ def measures(outcome: Outcome, promise: ServiceLevel) -> Mapping[str, float]:
         "iterations": float(replicas["iterations"].sum()),
         "utilisation": float(replicas["busy_seconds"].mean()) / outcome.seconds,
     }
+
+
+def task_measures(instance: ServingInstance, trace: Trace) -> Mapping[str, float]:
+    """Returns the measures of a finished episode of a serving task, by name."""
+    outcome = trace.outcome
+    found = measures(outcome, instance.service_level)
+    return {name: value for name, value in found.items() if name in TASK_MEASURES}
+
+
+TASK_MEASURES = (
+    "ttft_mean",
+    "ttft_p50",
+    "ttft_p99",
+    "tbt_mean",
+    "tbt_p99",
+    "latency_mean",
+    "latency_p99",
+    "attainment",
+    "goodput",
+    "requests_per_second",
+    "tokens_per_second",
+    "fairness",
+    "preemptions",
+    "lost_tokens",
+    "utilisation",
+)
+"""Measures of the serving tasks that result files hold."""

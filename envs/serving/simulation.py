@@ -88,6 +88,8 @@ def load(state: ServingState, lane: int, instance: ServingInstance, codes: Codes
     requests, count = instance.requests, len(instance.requests)
     for name in ("arrival", "prompt", "output", "predicted", "user", "follows"):
         state.request[lane][name][:count] = getattr(requests, name)
+    state.request[lane]["given"][:count] = requests.arrival
+    state.request[lane]["weight"][:count] = instance.weights()
     for k, replica in enumerate(instance.replicas):
         row = state.replica[lane][k]
         row["kv_blocks"], row["block_size"] = replica.kv_blocks, replica.block_size

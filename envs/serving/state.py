@@ -1,6 +1,7 @@
 """The state of running engines: what the compiled rules of `envs.serving` read and write.
 
-Axes: L lanes, N requests, R replicas, B running sequences, U users. Records keep what belongs together side by side.
+Axes: L lanes, N requests, R replicas, B running sequences, U users, V visible requests,
+A actions. Records keep what belongs together side by side.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ AWAY, WAITING, RUNNING, SWAPPED, LOADING, ANSWERED = range(6)
 REQUEST = np.dtype(
     [
         ("arrival", np.float64),  # seconds; of a later turn, after the turn before until that is answered
+        ("given", np.float64),  # arrival as the instance has it
         ("prompt", np.int32),
         ("output", np.int32),
         ("predicted", np.float64),
@@ -37,6 +39,7 @@ REQUEST = np.dtype(
         ("first", np.float64),
         ("last", np.float64),
         ("longest_gap", np.float64),
+        ("weight", np.float64),  # share of the objective
     ]
 )
 
@@ -88,6 +91,8 @@ CONTROL = np.dtype(
         ("ask_replica", np.int64),
         ("ask_request", np.int64),
         ("done", np.int64),
+        ("cost", np.float64),  # objective incurred
+        ("tokens", np.int64),  # tokens handed out
         ("full", np.int64),  # the log must be emptied before the engine can go on
     ]
 )
@@ -126,7 +131,7 @@ class ServingState(NamedTuple):
 
     Attributes:
         generator: (L,) generator word.
-        label: (L,) number of the instance.
+        label: (L,) number of the name, replicas and promise of the instance.
         control: (L,) records of the event loop.
         request: (L, N) records.
         replica: (L, R) records.
@@ -143,6 +148,9 @@ class ServingState(NamedTuple):
         histogram: (L, H) gaps between tokens.
         iteration_log, entry_log, event_log: (L, ·) what happened; of length 0 without a log.
         logged: (L, 3) lengths of the logs.
+        visible: (L, V) requests that the observation shows, in the order of their rows.
+        visible_count: (L,) number of them.
+        mask: (L, A) legal actions.
     """
 
     generator: NDArray[np.uint64]
@@ -165,21 +173,26 @@ class ServingState(NamedTuple):
     entry_log: NDArray[Any]
     event_log: NDArray[Any]
     logged: NDArray[np.int64]
+    visible: NDArray[np.int64]
+    visible_count: NDArray[np.int64]
+    mask: NDArray[np.bool_]
 
 
 class Capacity(NamedTuple):
-    """Lengths of the padded axes; ``log`` is the number of entries the log holds, 0 for none."""
+    """Lengths of the padded axes; ``log`` is the number of iterations the log holds, 0 for none."""
 
     requests: int
     replicas: int
     running: int
     users: int
     log: int = 0
+    visible: int = 0
+    actions: int = 0
 
 
 def allocate(lanes: int, capacity: Capacity) -> ServingState:
     """Returns the zeroed state of ``lanes`` lanes."""
-    requests, replicas, running, users, log = capacity
+    requests, replicas, running, users, log, visible, actions = capacity
     events = log and log + 8 * running
     return ServingState(
         generator=np.zeros(lanes, np.uint64),
@@ -202,4 +215,7 @@ def allocate(lanes: int, capacity: Capacity) -> ServingState:
         entry_log=np.zeros((lanes, events), ENTRY),
         event_log=np.zeros((lanes, events), EVENT),
         logged=np.zeros((lanes, 3), np.int64),
+        visible=np.zeros((lanes, visible), np.int64),
+        visible_count=np.zeros(lanes, np.int64),
+        mask=np.zeros((lanes, actions), np.bool_),
     )

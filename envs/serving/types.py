@@ -129,10 +129,12 @@ class ServiceLevel:
     Attributes:
         first_token: Time to the first token (TTFT).
         between_tokens: Time between two tokens (TBT).
+        per_user: Whether every user counts the same in the objective, instead of every request.
     """
 
     first_token: float = 1.0
     between_tokens: float = 0.1
+    per_user: bool = False
 
     def __post_init__(self) -> None:
         """Checks both."""
@@ -157,6 +159,29 @@ class ServingInstance:
     replicas: tuple[Replica, ...]
     requests: Requests
     service_level: ServiceLevel = field(default_factory=ServiceLevel)
+
+    def weights(self) -> Floats:
+        """Returns the ``(N,)`` shares of the requests in the objective, which add up to 1."""
+        count = len(self.requests)
+        if not self.service_level.per_user:
+            return np.full(count, 1.0 / count)
+        requests_of = np.bincount(self.requests.user)
+        return 1.0 / (np.count_nonzero(requests_of) * requests_of[self.requests.user])
+
+    def __eq__(self, other: object) -> bool:
+        """Compares the data; the name is a label only."""
+        return (
+            isinstance(other, ServingInstance)
+            and (self.replicas, self.service_level) == (other.replicas, other.service_level)
+            and all(
+                np.array_equal(getattr(self.requests, name), getattr(other.requests, name))
+                for name in ("arrival", "prompt", "output", "predicted", "user", "follows")
+            )
+        )
+
+    def __hash__(self) -> int:
+        """Agrees with equality."""
+        return hash((self.replicas, self.requests.arrival.tobytes(), self.requests.prompt.tobytes()))
 
     def __post_init__(self) -> None:
         """Checks that every request fits into every replica on its own."""

@@ -16,6 +16,7 @@ from envs.core.errors import UsageError
 from envs.serving.execution import Execution
 from envs.serving.simulation import Outcome
 from envs.serving.strategy import Strategy
+from envs.serving.trace import Trace
 from envs.serving.types import Replica, ServingInstance
 
 _KINDS = ("arrived", "admitted", "preempted", "swapped_out", "swapped_in", "finished")
@@ -36,6 +37,7 @@ class _Request:
     admitted: float = -1.0
     first: float = -1.0
     last: float = -1.0
+    late: float = 0.0
 
 
 @dataclass
@@ -47,15 +49,34 @@ class _Engine:
     end: float = 0.0
 
 
-def verify(instance: ServingInstance, strategy: Strategy, outcome: Outcome) -> None:
+def verify_trace(instance: ServingInstance, trace: Trace) -> float:
+    """Checks a finished execution of a serving task and recomputes the loss of goodput.
+
+    Raises:
+        UsageError: It is not finished, or contradicts the definition; the message says where.
+    """
+    return verify(instance, trace.strategy, trace.outcome, in_order=not trace.decided)
+
+
+def verify(instance: ServingInstance, strategy: Strategy, outcome: Outcome, *, in_order: bool = True) -> float:
     """Checks a recorded simulation.
+
+    Args:
+        instance: The instance.
+        strategy: What the scheduler promises.
+        outcome: The simulation.
+        in_order: Whether the order of admission is promised too.
+
+    Returns:
+        The loss of goodput: the mean over requests (or over users) of half the lateness of the first token and half
+        the mean lateness of the gaps between tokens.
 
     Raises:
         UsageError: The log is missing or contradicts the definition; the message says where.
     """
     if outcome.log is None:
         raise UsageError(f"{instance.name}: nothing was recorded; expected a simulation with record=True")
-    replay = _Replay(instance, strategy)
+    replay = _Replay(instance, strategy, in_order)
     events = outcome.log.events.tolist()
     entries = outcome.log.entries.tolist()
     names = outcome.log.events.dtype.names
@@ -70,15 +91,18 @@ def verify(instance: ServingInstance, strategy: Strategy, outcome: Outcome) -> N
     for event in events[position:]:
         replay.event(*event[:5])
     replay.end(outcome.requests)
+    return replay.loss(instance)
 
 
 class _Replay:
     """The state of the replay."""
 
-    def __init__(self, instance: ServingInstance, strategy: Strategy) -> None:
+    def __init__(self, instance: ServingInstance, strategy: Strategy, in_order: bool) -> None:
         requests = instance.requests
         self.name = instance.name
         self.strategy = strategy
+        self.in_order = in_order and strategy.order == "fcfs"
+        self.promise = instance.service_level
         self.follows = requests.follows.tolist()
         self.requests = [
             _Request(arrival, prompt, output)
@@ -117,9 +141,11 @@ class _Replay:
         request.computed += tokens
         if request.computed == request.prompt + request.generated:
             request.generated += 1
-            request.last = end
             if request.generated == 1:
                 request.first = end
+            else:
+                request.late += _lateness(end - request.last, self.promise.between_tokens)
+            request.last = end
 
     def event(self, moment: float, kind: int, r: int, k: int, blocks: int) -> None:
         self.advance(moment)
@@ -143,7 +169,7 @@ class _Replay:
         self.check(request.place == "waiting", f"request {r} is admitted while it is {request.place}")
         self.check(request.replica == k, f"request {r} changes from replica {request.replica} to {k}")
         self.check(engine.pending is None, f"replica {k} admits while it computes")
-        if self.strategy.order == "fcfs" and not request.swapped:
+        if self.in_order and not request.swapped:
             earlier = [o for o in engine.queue if self.requests[o].arrival < request.arrival]
             self.check(not earlier, f"request {r} is admitted before {earlier[:3]}, which came first")
         request.place = "running"
@@ -257,6 +283,15 @@ class _Replay:
             whole = alone + share * (whole - alone)
         return whole + (execution.cpu0 + execution.cpu1 * len(entries)) / 1e3
 
+    def loss(self, instance: ServingInstance) -> float:
+        """The loss of goodput."""
+        costs: dict[int, list[float]] = {}
+        for request, user in zip(self.requests, instance.requests.user.tolist(), strict=True):
+            first = _lateness(request.first - request.arrival, self.promise.first_token)
+            later = request.late / (request.output - 1) if request.output > 1 else 0.0
+            costs.setdefault(user if self.promise.per_user else 0, []).append(0.5 * first + 0.5 * later)
+        return sum(sum(each) / len(each) for each in costs.values()) / len(costs)
+
     def end(self, records: Any) -> None:
         """Checks that everybody was answered, at the times on record."""
         self.advance(math.inf)
@@ -265,6 +300,11 @@ class _Replay:
             for name in ("admitted", "first", "last"):
                 found, expected = float(records[name][r]), getattr(request, name)
                 self.check(found == expected, f"request {r} has {name} at {found:.6f} s; expected {expected:.6f}")
+
+
+def _lateness(seconds: float, promised: float) -> float:
+    """0 up to what was promised, then smoothly towards 1."""
+    return 0.0 if seconds <= promised else 1.0 - promised / seconds
 
 
 def _decodes(request: _Request) -> bool:
