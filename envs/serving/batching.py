@@ -137,6 +137,19 @@ def has_prompts(state: ServingState, lane: int, k: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def any_fits(state: ServingState, lane: int, k: int, codes: Codes) -> bool:
+    """Says whether some waiting request could be admitted whole."""
+    replica, request = state.replica[lane][k], state.request[lane]
+    if replica.running >= codes.max_running:
+        return False
+    for i in range(replica.waiting):
+        row = request[state.queue[lane, k, i]]
+        if blocks_of(row.prompt + row.generated, replica.block_size) <= replica.free:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
 def _any_decode(state: ServingState, lane: int, k: int) -> bool:
     running, request = state.running[lane, k], state.request[lane]
     found = False

@@ -19,7 +19,7 @@ _TEST_SEED, _VALIDATION_SEED = 1_000_000, 2_000_000
 _EACH = 8
 
 RATES: Mapping[str, tuple[float, ...]] = MappingProxyType(
-    {"chunk": (1.5, 3.0, 5.0), "preempt": (1.5, 3.0, 5.0), "route": (4.0, 8.0, 12.0)}
+    {"chunk": (1.5, 3.0, 6.0), "preempt": (0.8, 1.5, 3.0), "route": (6.0, 10.0, 20.0)}
 )
 """Mean arrivals a second of the load levels with ShareGPT-like requests."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from envs.core.random import next_integer
 from envs.serving import queues
-from envs.serving.batching import AGAIN, DONE, SHORT, compose, duration, has_prompts, relieve, reorder
+from envs.serving.batching import AGAIN, DONE, SHORT, any_fits, compose, duration, has_prompts, relieve, reorder
 from envs.serving.log import log_event, log_is_full, log_iteration
 from envs.serving.memory import enqueue, release, write_out
 from envs.serving.state import (
@@ -258,8 +258,7 @@ def _plan(state: ServingState, lane: int, k: int, asks: int, codes: Codes) -> No
         replica.decided |= BUDGET_BIT
         control.asked, control.ask_replica = ASK_BUDGET, k
         return
-    open_place = replica.waiting > 0 and replica.running < codes.max_running
-    if asks & (1 << ASK_FIRST) and open_place and not replica.decided & FIRST_BIT:
+    if asks & (1 << ASK_FIRST) and not replica.decided & FIRST_BIT and any_fits(state, lane, k, codes):
         replica.decided |= FIRST_BIT
         control.asked, control.ask_replica = ASK_FIRST, k
         return

@@ -66,14 +66,14 @@ class ServingConfig:
     devices: tuple[str, ...] = ("a100",)
     kv_blocks: int = 0
     lengths: str = "sharegpt"
-    requests: int = 64
-    rates: tuple[float, float] = (1.0, 4.0)
+    requests: int = 96
+    rates: tuple[float, float] = (1.0, 5.0)
     variation: float = 1.0
     users: int = 1
     longest: int = 8192
     prediction_noise: float = 0.3
-    first_token: float = 2.0
-    between_tokens: float = 0.1
+    first_token: float = 1.0
+    between_tokens: float = 0.05
     per_user: bool = False
     max_running: int = 64
     budget: int = 512
@@ -118,8 +118,8 @@ class PreemptConfig(ServingConfig):
     """Options of ServingPreempt-v0: who is admitted first and who is preempted, users counting the same."""
 
     task: ClassVar[str] = "preempt"
-    kv_blocks: int = 1200
-    rates: tuple[float, float] = (1.0, 4.0)
+    kv_blocks: int = 2400
+    rates: tuple[float, float] = (0.7, 2.5)
     users: int = 6
     per_user: bool = True
 
@@ -130,8 +130,8 @@ class RouteConfig(ServingConfig):
 
     task: ClassVar[str] = "route"
     devices: tuple[str, ...] = ("a100", "a100", "rtx_4090", "rtx_4090")
-    requests: int = 128
-    rates: tuple[float, float] = (3.0, 10.0)
+    requests: int = 256
+    rates: tuple[float, float] = (5.0, 16.0)
     longest: int = 4096
     kv_blocks: int = 2600
 
