@@ -27,6 +27,7 @@ import numpy as np
 from envs.core import Benchmark, Feature, GraphSpec, ProblemDefinition, UsageError, problem, problems
 from envs.core.files import atomic_path, write_text
 from envs.core.spec import ACTION_MASK
+from scripts import serving_page
 
 ROOT = Path(__file__).resolve().parent.parent
 _BUILDERS = ("append", "insertion", "active", "non_delay")
@@ -135,8 +136,8 @@ def _default(field: Field[Any]) -> str:
 
 def _described_attributes(documented: type[Any]) -> Mapping[str, str]:
     """Reads the ``Attributes:`` section of a Google-style docstring."""
-    section = (inspect.getdoc(documented) or "").partition("Attributes:\n")[2]
-    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    sections = [(inspect.getdoc(base) or "").partition("Attributes:\n")[2] for base in reversed(documented.__mro__)]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", "\n".join(sections), re.MULTILINE)
     return {name: re.sub(r"``", "`", " ".join(text.split())) for name, text in entries}
 
 
@@ -162,7 +163,8 @@ def environment_table(_: str) -> str:
     """Every environment with its objective and what an action picks."""
     rows = []
     for definition in problems().values():
-        summary = (inspect.getdoc(sys.modules[f"envs.{definition.name}"]) or "").splitlines()[0].rstrip(".")
+        folder = sys.modules[definition.config.__module__.rpartition(".")[0]]
+        summary = definition.summary or (inspect.getdoc(folder) or "").splitlines()[0].rstrip(".")
         picks = " or ".join(f"a {name}" for name in _largest_spec(definition).actions)
         rows.append((f"`{definition.env_id}`", summary, picks, definition.objective_name))
     return table(("environment", "problem", "an action picks", "minimises"), rows)
@@ -225,6 +227,8 @@ BLOCKS: Mapping[str, Callable[[str], str]] = {
     "onnx": onnx_table,
     "options": option_table,
     "rules": rule_table,
+    "serving_presets": serving_page.preset_table,
+    "serving_results": serving_page.results_tables,
     "settings": settings_table,
     "waiting_example": waiting_example,
 }
@@ -269,6 +273,7 @@ def draw_pictures(root: Path = ROOT) -> None:
     figure.set_size_inches(10, 4.5)
     with atomic_path(root / "docs" / "images" / "gantt_ta01.png") as temporary:
         figure.savefig(temporary, dpi=100, metadata={"Software": None})
+    serving_page.draw_pareto(root / "docs" / "images" / "serving_pareto.svg")
 
 
 def main() -> None:

@@ -333,6 +333,7 @@ class ProblemDefinition:
         expected: The instance in which all that would be drawn while it runs is as expected, for plans that are made
             before; None for a problem that does not say, or that draws nothing.
         trade_off: How several objectives are judged; None for a problem with a single one.
+        summary: What it is, in a line; by default the first line of the folder's docstring.
         decisions: ``(options of the environment, instance, solution)`` to all actions of an episode that builds the
             solution, or one at least as good, or None where there is no such episode; None for a problem that cannot.
     """
@@ -359,6 +360,7 @@ class ProblemDefinition:
     stochastic: Callable[[Any], bool] = deterministic
     expected: Callable[[Any], Any] | None = None
     trade_off: TradeOff | None = None
+    summary: str = ""
     decisions: Callable[[Mapping[str, Any], Any, Any], Sequence[int] | None] | None = None
 
     def configure(self, options: Mapping[str, Any]) -> Any:

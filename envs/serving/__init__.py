@@ -47,6 +47,7 @@ def _fixed(replicas: int, blocks: int, prompt: int = 40) -> ServingInstance:
 def _definition(
     config: type[ServingConfig],
     env_id: str,
+    summary: str,
     rules: Mapping[str, Rule],
     benchmarks: Mapping[str, Callable[[], Benchmark]],
     variants: tuple[Mapping[str, Any], ...],
@@ -54,6 +55,7 @@ def _definition(
     return ProblemDefinition(
         name=f"serving_{config.task}",
         env_id=env_id,
+        summary=summary,
         config=config,
         make=Serving,
         fit=fit,
@@ -94,6 +96,7 @@ PROBLEMS: tuple[ProblemDefinition, ...] = (
     _definition(
         ChunkConfig,
         "dispatchlab/ServingChunk-v0",
+        "LLM serving: the token budget of every iteration of an engine, and the prompt that comes first in it",
         CHUNK_RULES,
         CHUNK_BENCHMARKS,
         (
@@ -119,6 +122,7 @@ PROBLEMS: tuple[ProblemDefinition, ...] = (
     _definition(
         PreemptConfig,
         "dispatchlab/ServingPreempt-v0",
+        "LLM serving with too little memory: who is admitted first and who is preempted, fairly to all users",
         PREEMPT_RULES,
         PREEMPT_BENCHMARKS,
         (
@@ -137,6 +141,7 @@ PROBLEMS: tuple[ProblemDefinition, ...] = (
     _definition(
         RouteConfig,
         "dispatchlab/ServingRoute-v0",
+        "LLM serving: the engine replica that every request goes to",
         ROUTE_RULES,
         ROUTE_BENCHMARKS,
         (
