@@ -177,7 +177,7 @@ def draw_pareto(path: Path) -> None:
     panels = figure.subplots(1, len(workloads), squeeze=False)[0]
     for axes, workload in zip(panels, workloads, strict=True):
         rate = _middle_rate(rows, workload)
-        for name in PRESETS:
+        for name in dict.fromkeys(row["scheduler"] for row in rows):
             where = {"workload": workload, "rate": rate, "scheduler": name}
             x, y = (_mean(rows, measure, **where) for measure in ("ttft_p50", "tbt_p99"))
             axes.plot(x, y, "o", markersize=4)

@@ -26,7 +26,7 @@ def test_regenerating_replaces_what_was_typed_into_a_block():
     assert regenerate(made) == made
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/soc_dag.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/soc_dag.md", "docs/serving.md"])
 def test_python_examples_run(page, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)

@@ -15,6 +15,7 @@ from envs.serving import queues
 from envs.serving.batching import AGAIN, DONE, SHORT, any_fits, compose, duration, has_prompts, relieve, reorder
 from envs.serving.log import log_event, log_is_full, log_iteration
 from envs.serving.memory import enqueue, release, write_out
+from envs.serving.migration import migrate, replica_load
 from envs.serving.state import (
     ANSWERED,
     ARRIVED,
@@ -28,8 +29,6 @@ from envs.serving.state import (
 )
 from envs.serving.strategy import (
     LAYERED,
-    LEAST_REQUESTS,
-    LEAST_TOKENS,
     PRIORITY,
     RANDOM,
     ROUND_ROBIN,
@@ -221,21 +220,6 @@ def _choose_replica(state: ServingState, lane: int, codes: Codes) -> int:
 
 
 @njit(cache=True, nogil=True)
-def replica_load(state: ServingState, lane: int, k: int, dispatch: int) -> float:
-    """Returns what a dispatch rule minimises over the replicas."""
-    replica = state.replica[lane][k]
-    if dispatch == LEAST_REQUESTS:
-        return float(replica.running + replica.waiting)
-    if dispatch == LEAST_TOKENS:
-        return replica.outstanding
-    demand = 0
-    if replica.waiting > 0:
-        head = state.request[lane][state.queue[lane, k, 0]]
-        demand = (head.prompt + head.generated + replica.block_size - 1) // replica.block_size
-    return -(float(replica.free) - demand) / max(replica.running, 1)
-
-
-@njit(cache=True, nogil=True)
 def _assign(state: ServingState, lane: int, r: int, k: int, codes: Codes) -> None:
     """Gives a request to a replica."""
     row = state.request[lane][r]
@@ -333,7 +317,6 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
         row.generated += 1
         replica.outstanding -= 1.0
         service[row.user] += DECODE_WEIGHT
-        control.tokens += 1
         if row.generated == 1:
             row.first = now
             control.cost += _FIRST_SHARE * row.weight * lateness((now - row.arrival) / level[0])
@@ -345,8 +328,10 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
                 last_bin = min(place, HISTOGRAM - 1)
                 last_late = lateness(gap / level[1])
             histogram[last_bin] += 1
-            control.cost += (1.0 - _FIRST_SHARE) * row.weight * last_late / (row.output - 1)
-            row.longest_gap = max(row.longest_gap, gap)
+            if last_late > 0.0:
+                control.cost += (1.0 - _FIRST_SHARE) * row.weight * last_late / (row.output - 1)
+            if gap > row.longest_gap:
+                row.longest_gap = gap
         row.last = now
         if row.generated >= row.output:
             _answer_request(state, lane, k, entry[i], codes)
@@ -367,6 +352,8 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
     replica.budget = codes.budget
     if codes.priority_trace > 0:
         _change_priorities(state, lane, k, codes)
+    if codes.migration_period > 0.0 and now >= control.migrated + codes.migration_period:
+        migrate(state, lane, k, codes)
 
 
 @njit(cache=True, nogil=True)

@@ -96,6 +96,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             Strategy(batching="chunked", order="fair", max_running=256),
             "vLLM V1 that admits the user with the least service first: Sheng et al. 2024, OSDI (VTC)",
         ),
+        "llumnix": Preset(
+            Strategy(batching="chunked", dispatch="freeness", migration_period=0.1, max_running=256),
+            "vLLM V1 on several replicas with dispatch by freeness and live migration: Sun et al. 2024, OSDI (Llumnix)",
+        ),
         "priority_swap": Preset(
             Strategy(**_PRIORITIES),  # type: ignore[arg-type]
             f"vLLM with changing priorities and swapping, the baseline of {_FASTSWITCH}",

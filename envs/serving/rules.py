@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core.problem import Floats, Rule
-from envs.serving.engine import ASK_BUDGET, ASK_DISPATCH, ASK_FIRST, ASK_VICTIM, replica_load
+from envs.serving.engine import ASK_BUDGET, ASK_DISPATCH, ASK_FIRST, ASK_VICTIM
+from envs.serving.migration import replica_load
 from envs.serving.observe import level_time
 from envs.serving.state import ServingState
 from envs.serving.strategy import FREENESS, LEAST_REQUESTS, LEAST_TOKENS

@@ -17,29 +17,29 @@ AWAY, WAITING, RUNNING, SWAPPED, LOADING, ANSWERED = range(6)
 """Stages of a request: not arrived, in a queue, in a batch, on the host, on its way back, finished."""
 
 REQUEST = np.dtype(
-    [
-        ("arrival", np.float64),  # seconds; of a later turn, after the turn before until that is answered
-        ("given", np.float64),  # arrival as the instance has it
+    [  # what every iteration touches comes first, in one cache line
         ("prompt", np.int32),
         ("output", np.int32),
-        ("predicted", np.float64),
-        ("user", np.int32),
-        ("follows", np.int32),
-        ("next", np.int32),  # the turn after it, -1 for none
-        ("stage", np.int32),
-        ("replica", np.int32),  # -1 before it is dispatched
         ("computed", np.int32),  # tokens in the cache
         ("generated", np.int32),
         ("blocks", np.int32),  # blocks that it holds
+        ("stage", np.int32),
+        ("user", np.int32),
+        ("replica", np.int32),  # -1 before it is dispatched
+        ("last", np.float64),
+        ("longest_gap", np.float64),
+        ("weight", np.float64),  # share of the objective
+        ("first", np.float64),
+        ("arrival", np.float64),  # seconds; of a later turn, after the turn before until that is answered
+        ("given", np.float64),  # arrival as the instance has it
+        ("predicted", np.float64),
+        ("follows", np.int32),
+        ("next", np.int32),  # the turn after it, -1 for none
         ("copied", np.int32),  # blocks whose copy on the host is valid
         ("preemptions", np.int32),
         ("key", np.float64),  # place in its queue, smaller first
         ("loaded", np.float64),  # seconds at which its blocks are back
         ("admitted", np.float64),  # seconds of the first admission, -1 before; so for all that follow
-        ("first", np.float64),
-        ("last", np.float64),
-        ("longest_gap", np.float64),
-        ("weight", np.float64),  # share of the objective
     ]
 )
 
@@ -70,6 +70,7 @@ REPLICA = np.dtype(
         ("stall_seconds", np.float64),
         ("swapped_blocks", np.int64),
         ("preemptions", np.int64),
+        ("arrivals", np.int64),  # requests that came by migration
         ("expert_bytes", np.float64),
         ("chunk_tokens", np.int64),
         ("lost_tokens", np.int64),  # tokens computed that preemption threw away
@@ -87,12 +88,12 @@ CONTROL = np.dtype(
         ("due", np.int64),  # later turns that wait for their time
         ("answered", np.int64),
         ("turn", np.int64),  # replica of round robin
+        ("migrated", np.float64),  # seconds of the last migration
         ("asked", np.int64),  # what is asked for, 0 for nothing
         ("ask_replica", np.int64),
         ("ask_request", np.int64),
         ("done", np.int64),
         ("cost", np.float64),  # objective incurred
-        ("tokens", np.int64),  # tokens handed out
         ("full", np.int64),  # the log must be emptied before the engine can go on
     ]
 )
@@ -118,7 +119,7 @@ EVENT = np.dtype(
         ("iteration", np.int32),  # iterations logged before
     ]
 )
-ARRIVED, ADMITTED, PREEMPTED, SWAPPED_OUT, SWAPPED_IN, FINISHED = range(6)
+ARRIVED, ADMITTED, PREEMPTED, SWAPPED_OUT, SWAPPED_IN, FINISHED, MIGRATED = range(7)
 """Kinds of events."""
 
 HISTOGRAM = 4096

@@ -50,6 +50,8 @@ class Codes(NamedTuple):
     group_blocks: int
     asynchronous: int
     reuse: int
+    migration_period: float
+    migration_downtime: float
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,9 @@ class Strategy:
         group_blocks: Blocks that one copy moves.
         asynchronous: Swapping goes on beside the iterations, which wait only for blocks that are still moving.
         reuse: Blocks whose copy on the host is still valid are not written again.
+        migration_period: Seconds between two moves of a running request from the least free replica to the freest; 0
+            for never (live migration: Sun et al., "Llumnix", OSDI 2024).
+        migration_downtime: Seconds for which a moved request pauses; the rest of the copy goes on beside its decodes.
     """
 
     batching: str = "chunked"
@@ -102,6 +107,8 @@ class Strategy:
     group_blocks: int = 1
     asynchronous: bool = False
     reuse: bool = False
+    migration_period: float = 0.0
+    migration_downtime: float = 0.03
 
     def __post_init__(self) -> None:
         """Checks every choice."""
@@ -113,8 +120,10 @@ class Strategy:
                 raise UsageError(f"{name} is {getattr(self, name)}; expected at least 1")
         if not 0.0 <= self.watermark < 1.0:
             raise UsageError(f"watermark is {self.watermark}; expected a share of at least 0 and below 1")
-        if not (np.isfinite(self.slack) and self.slack >= 0.0):
-            raise UsageError(f"slack is {self.slack}; expected a finite number of at least 0")
+        for name in ("slack", "migration_period", "migration_downtime"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0.0):
+                raise UsageError(f"{name} is {value}; expected a finite number of at least 0")
 
     def codes(self) -> Codes:
         """Returns the choices as numbers."""
@@ -133,4 +142,5 @@ _NAMED = {
     "dispatch": DISPATCHES,
     "priority_trace": PRIORITY_TRACES,
 }
-_KINDS: dict[str, Any] = {name: float if name in ("slack", "watermark") else int for name in Codes._fields}
+_REAL = ("slack", "watermark", "migration_period", "migration_downtime")
+_KINDS: dict[str, Any] = {name: float if name in _REAL else int for name in Codes._fields}

@@ -19,7 +19,7 @@ from envs.serving.strategy import Strategy
 from envs.serving.trace import Trace
 from envs.serving.types import Replica, ServingInstance
 
-_KINDS = ("arrived", "admitted", "preempted", "swapped_out", "swapped_in", "finished")
+_KINDS = ("arrived", "admitted", "preempted", "swapped_out", "swapped_in", "finished", "migrated")
 _TOLERANCE = 1e-9
 
 
@@ -38,6 +38,7 @@ class _Request:
     first: float = -1.0
     last: float = -1.0
     late: float = 0.0
+    paused: float = 0.0
 
 
 @dataclass
@@ -210,6 +211,16 @@ class _Replay:
             f"request {r} ends with {request.generated} tokens; expected {request.output}",
         )
 
+    def _migrated(self, r: int, request: _Request, k: int) -> None:
+        self.check(self.strategy.migration_period > 0.0, f"request {r} moves, but the strategy never migrates")
+        self.check(request.replica != k, f"request {r} moves to replica {k}, where it is")
+        self.check(_decodes(request), f"request {r} moves before its prompt is computed")
+        self.check(self.engines[request.replica].pending is None, f"request {r} moves while it is computed")
+        self.leave(r, request, request.replica)
+        request.place, request.replica = "running", k
+        request.paused = self.now + self.strategy.migration_downtime
+        self.engines[k].residents.add(r)
+
     def leave(self, r: int, request: _Request, k: int) -> None:
         engine = self.engines[k]
         self.check(r in engine.residents, f"request {r} leaves replica {k}, where it is not")
@@ -227,6 +238,7 @@ class _Replay:
             request = self.requests[r]
             left = request.prompt + request.generated - request.computed
             self.check(r in engine.residents, f"replica {k} computes request {r}, which is not admitted")
+            self.check(planned >= request.paused - _TOLERANCE, f"request {r} is computed while it moves")
             self.check(past == request.computed, f"request {r} goes on at {past}; expected {request.computed}")
             self.check(1 <= tokens <= left, f"request {r} computes {tokens} tokens of {left}")
         self.memory(engine, {r: tokens for r, tokens, _ in entries})

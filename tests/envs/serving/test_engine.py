@@ -208,3 +208,19 @@ def test_bad_requests_are_named(columns, words):
 def test_a_request_that_fits_nowhere_is_refused(make_instance):
     with pytest.raises(UsageError, match="a request has 401 tokens; the cache of replica engine0 holds 400"):
         make_instance([0.0], [400], [1])
+
+
+def test_a_running_request_moves_to_a_replica_with_room():
+    # Both long requests go to the first replica (round robin), whose memory they fill; the second is idle by then.
+    engines = tuple(Replica(f"engine{k}", Execution(a=10.0), 40, 4) for k in range(2))
+    requests = make_requests([0.0, 0.001, 0.002], [60, 4, 40], [40, 1, 40])
+    instance = ServingInstance("move", engines, requests)
+    stayed, moved = (run(instance, migration_period=period) for period in (0.0, 0.05))
+    assert stayed.requests["replica"].tolist() == [0, 1, 0]
+    assert stayed.requests["preemptions"].sum() > 0
+    assert moved.requests["replica"].tolist() == [0, 1, 1]
+    assert moved.requests["preemptions"].sum() == 0
+    assert moved.replicas["arrivals"].tolist() == [0, 1]
+    assert moved.requests["last"].max() < stayed.requests["last"].max()
+    # the pause of 30 ms, to the next start of an iteration
+    assert 0.03 <= moved.requests["longest_gap"][2] <= 0.05
