@@ -23,9 +23,6 @@ from envs.serving.engine import (
 from envs.serving.state import ServingState
 from envs.serving.strategy import Codes
 
-CHUNK, PREEMPT, ROUTE = range(3)
-TASKS = ("chunk", "preempt", "route")
-
 ASKS = {
     "chunk": 1 << ASK_BUDGET | 1 << ASK_FIRST,
     "preempt": 1 << ASK_FIRST | 1 << ASK_VICTIM,

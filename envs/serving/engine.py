@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from envs.core.random import next_integer
 from envs.serving import queues
@@ -107,13 +106,6 @@ def run(state: ServingState, lane: int, asks: int, codes: Codes) -> None:
             if replica.busy and replica.until <= control.clock:
                 _complete(state, lane, k, codes)
         _arrive(state, lane, asks, codes)
-
-
-@njit(cache=True, nogil=True)
-def run_lanes(state: ServingState, lanes: NDArray[np.int64], asks: int, codes: Codes) -> None:
-    """Runs several lanes, each to its next decision."""
-    for i in range(lanes.shape[0]):
-        run(state, lanes[i], asks, codes)
 
 
 @njit(cache=True, nogil=True)
