@@ -77,7 +77,8 @@ def update(results: Path, path: Path, *, check: bool = False) -> None:
 def page(results: Path) -> str:
     """Returns the page for a folder of results."""
     parts = [_HEAD]
-    for folder in sorted(path for path in results.iterdir() if path.is_dir() and path.name != "literature"):
+    # Other folders hold figures of the literature, and studies that have a page of their own.
+    for folder in sorted(path for path in results.iterdir() if path.is_dir() and path.name in problems()):
         definition = problem(folder.name)
         parts.append(f"\n## {folder.name.replace('_', ' ').capitalize()}\n")
         for file in sorted(folder.glob("*.csv")):
