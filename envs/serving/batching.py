@@ -14,7 +14,7 @@ from numba import njit
 from envs.serving import queues
 from envs.serving.execution import Batch, active_experts, device_time, overhead
 from envs.serving.memory import admit, blocks_of, preempt, set_key, take, victim
-from envs.serving.state import LOADING, SWAPPED, ServingState
+from envs.serving.state import LOADING, RUNNING, SWAPPED, ServingState
 from envs.serving.strategy import (
     ALTERNATING,
     CHUNKED,
@@ -48,6 +48,8 @@ def compose(state: ServingState, lane: int, k: int, codes: Codes) -> int:
     replica = state.replica[lane][k]
     replica.entries = 0
     replica.left = replica.budget
+    replica.chunks = replica.tokens = replica.decodes = replica.outputs = 0
+    replica.past = replica.pairs = replica.squares = replica.context = 0.0
     if codes.batching == CHUNKED:
         return _compose_chunked(state, lane, k, codes)
     if codes.batching == MIXED:
@@ -165,31 +167,50 @@ def _add_running(state: ServingState, lane: int, k: int, decodes: bool, chunks: 
     running, request = state.running[lane, k], state.request[lane]
     entry, tokens = state.entry[lane, k], state.tokens[lane, k]
     block_size = replica.block_size
+    entries, left, known, context = replica.entries, replica.left, replica.decodes, replica.context
     for i in range(replica.running):
         r = running[i]
         row = request[r]
         if row.stage == LOADING:
             if row.loaded > control.clock:
                 continue
-            row.stage -= 2  # RUNNING
+            row.stage = RUNNING
             replica.loading -= 1
         todo = row.prompt + row.generated - row.computed
         decode = todo == 1 and row.generated > 0
         if (decode and not decodes) or (not decode and not chunks):
             continue
         if decode or split:
-            todo = min(todo, replica.left)
+            todo = min(todo, left)
             if todo <= 0:
                 continue
-        elif todo > replica.left and replica.entries > 0 and codes.batching != LAYERED:
+        elif todo > left and entries > 0 and codes.batching != LAYERED:
             continue
         if row.computed + todo > row.blocks * block_size and not take(state, lane, k, r, row.computed + todo):
             return SHORT
-        entry[replica.entries] = r
-        tokens[replica.entries] = todo
-        replica.entries += 1
-        replica.left -= todo
+        if decode:
+            known += 1
+            context += row.computed
+        else:
+            _count_chunk(replica, row, todo)
+        entry[entries] = r
+        tokens[entries] = todo
+        entries += 1
+        left -= todo
+    replica.entries, replica.left = entries, left
+    replica.decodes, replica.context = known, context
     return DONE
+
+
+@njit(cache=True, nogil=True)
+def _count_chunk(replica: Any, row: Any, tokens: int) -> None:
+    """Counts a chunk of a request's input into the iteration."""
+    replica.chunks += 1
+    replica.tokens += tokens
+    replica.past += row.computed
+    replica.pairs += tokens * (row.computed + 0.5 * tokens)
+    replica.squares += float(tokens) * tokens
+    replica.outputs += row.prompt + row.generated - row.computed == tokens
 
 
 @njit(cache=True, nogil=True)
@@ -218,6 +239,11 @@ def _add_waiting(state: ServingState, lane: int, k: int, split: bool, codes: Cod
         admit(state, lane, k, codes)
         apart = decode and codes.batching in (STATIC, PREFILL_FIRST, ALTERNATING)
         if row.stage != LOADING and not apart:
+            if decode:
+                replica.decodes += 1
+                replica.context += row.computed
+            else:
+                _count_chunk(replica, row, todo)
             state.entry[lane, k, replica.entries] = r
             state.tokens[lane, k, replica.entries] = todo
             replica.entries += 1
@@ -288,23 +314,17 @@ def reorder(state: ServingState, lane: int, k: int, codes: Codes) -> None:
 @njit(cache=True, nogil=True)
 def measure(state: ServingState, lane: int, k: int) -> Batch:
     """Returns what the time of the composed iteration depends on."""
-    request, entry, tokens = state.request[lane], state.entry[lane, k], state.tokens[lane, k]
-    chunks, count, decodes, outputs = 0, 0, 0, 0
-    past, pairs, squares, context = 0.0, 0.0, 0.0, 0.0
-    for i in range(state.replica[lane][k].entries):
-        row, q = request[entry[i]], tokens[i]
-        left = row.prompt + row.generated - row.computed
-        outputs += left == q
-        if row.generated > 0 and left == 1:
-            decodes += 1
-            context += row.computed
-        else:
-            chunks += 1
-            count += q
-            past += row.computed
-            pairs += q * (row.computed + 0.5 * q)
-            squares += float(q) * q
-    return Batch(chunks, count, past, pairs, squares, decodes, context, outputs)
+    replica = state.replica[lane][k]
+    return Batch(
+        replica.chunks,
+        replica.tokens,
+        replica.past,
+        replica.pairs,
+        replica.squares,
+        replica.decodes,
+        replica.context,
+        replica.decodes + replica.outputs,
+    )
 
 
 @njit(cache=True, nogil=True)

@@ -292,7 +292,7 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
     now = control.clock
     layered = codes.batching == LAYERED and replica.groups > 0
     whole = not layered or replica.group + 1 >= replica.groups
-    answered, chunks = 0, 0
+    answered, chunks, spent, gaps = 0, 0, 0, 0
     last_gap, last_bin, last_late = -1.0, 0, 0.0
     level = state.level[lane]
     for i in range(replica.entries):
@@ -302,12 +302,12 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
             chunks += 1
             if layered and not whole:
                 continue
-            replica.outstanding -= q
+            spent += q
         row.computed += q
         if q < left:
             continue
         row.generated += 1
-        replica.outstanding -= 1.0
+        spent += 1
         service[row.user] += DECODE_WEIGHT
         if row.generated == 1:
             row.first = now
@@ -315,11 +315,12 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
         else:
             gap = now - row.last
             if gap != last_gap:
-                last_gap = gap
+                histogram[last_bin] += gaps
+                last_gap, gaps = gap, 0
                 place = int(_BIN * np.log(max(gap, SHORTEST_GAP) / SHORTEST_GAP))
                 last_bin = min(place, HISTOGRAM - 1)
                 last_late = lateness(gap / level[1])
-            histogram[last_bin] += 1
+            gaps += 1
             if last_late > 0.0:
                 control.cost += (1.0 - _FIRST_SHARE) * row.weight * last_late / (row.output - 1)
             if gap > row.longest_gap:
@@ -328,6 +329,8 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
         if row.generated >= row.output:
             _answer_request(state, lane, k, entry[i], codes)
             answered += 1
+    histogram[last_bin] += gaps
+    replica.outstanding -= spent
     replica.prefilled = chunks > 0
     if layered:
         replica.group += 1

@@ -60,6 +60,14 @@ REPLICA = np.dtype(
         ("loading", np.int64),
         ("entries", np.int64),  # sequences of the iteration
         ("left", np.int64),  # tokens left of the budget
+        ("chunks", np.int64),  # what the iteration holds, as in `envs.serving.execution.Batch`
+        ("tokens", np.int64),
+        ("past", np.float64),
+        ("pairs", np.float64),
+        ("squares", np.float64),
+        ("decodes", np.int64),
+        ("context", np.float64),
+        ("outputs", np.int64),
         ("budget", np.int64),
         ("decided", np.int64),  # bits of what was asked for this iteration
         ("prefilled", np.int64),  # the last iteration had chunks
