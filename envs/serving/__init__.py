@@ -83,7 +83,7 @@ _SMALL: Mapping[str, Any] = MappingProxyType(
         "requests": 6,
         "rates": (5.0, 20.0),
         "variation": 2.0,
-        "longest": 600,
+        "longest": 250,
         "prediction_noise": 0.5,
         "first_token": 0.3,
         "between_tokens": 0.02,

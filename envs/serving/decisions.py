@@ -38,14 +38,6 @@ def draw_word(generator: NDArray[np.uint64], lane: int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def go_on(state: ServingState, lane: int, asks: int, levels: int, codes: Codes) -> None:
-    """Runs the lane to its next decision and prepares it."""
-    run(state, lane, asks, codes)
-    _show(state, lane)
-    _write_mask(state, lane, levels)
-
-
-@njit(cache=True, nogil=True)
 def step(
     state: ServingState,
     actions: NDArray[np.int64],
@@ -55,19 +47,28 @@ def step(
     asks: int,
     codes: Codes,
 ) -> None:
-    """Takes one action in every active lane; sets ``refused`` where it was illegal and changed nothing."""
+    """Takes one action in every active lane that asks for a decision, and runs all active lanes to their next one.
+
+    Sets ``refused`` where the action was illegal and changed nothing. It is the one way into the compiled engine,
+    which takes half a minute to compile for every caller.
+    """
     levels = budgets.shape[0]
     for lane in range(actions.shape[0]):
         refused[lane] = False
         if not active[lane]:
             continue
-        action = actions[lane]
-        if action < 0 or action >= state.mask.shape[1] or not state.mask[lane, action]:
+        if state.control[lane].asked != ASK_NOTHING:
+            action = actions[lane]
+            if action < 0 or action >= state.mask.shape[1] or not state.mask[lane, action]:
+                refused[lane] = True
+                continue
+            answer(state, lane, _choice(state, lane, action, budgets), asks, codes)
+        elif state.control[lane].done:
             refused[lane] = True
             continue
-        choice = _choice(state, lane, action, budgets)
-        answer(state, lane, choice, asks, codes)
-        go_on(state, lane, asks, levels, codes)
+        run(state, lane, asks, codes)
+        _show(state, lane)
+        _write_mask(state, lane, levels)
 
 
 @njit(cache=True, nogil=True)

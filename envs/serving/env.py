@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -302,7 +303,11 @@ class Serving(Problem[ServingState, ServingInstance, Trace]):
     def _load(self, state: ServingState, lane: int, instance: ServingInstance) -> None:
         load(state, lane, instance, self._codes)
         state.label[lane] = self._label(instance)
-        decisions.go_on(state, lane, self._asks, len(self._budgets), self._codes)
+        lanes = len(state.control)
+        alone = np.arange(lanes) == lane
+        decisions.step(
+            state, np.zeros(lanes, np.int64), alone, np.empty(lanes, np.bool_), self._budgets, self._asks, self._codes
+        )
         self._check_log(state)
 
     def _label(self, instance: ServingInstance) -> int:
@@ -320,8 +325,8 @@ class Serving(Problem[ServingState, ServingInstance, Trace]):
     def _needed_when_drawn(self) -> tuple[int, int, int, int]:
         """What drawn instances need; output tokens to spare over the mean."""
         config = self.config
-        _, output = length_tables()[config.lengths].draw(_PROBES, np.random.default_rng(0), config.longest)
-        tokens = int(_SPARE * config.requests * output.mean() + output.max())
+        mean, largest = _usual_output(config.lengths, config.longest)
+        tokens = int(_SPARE * config.requests * mean + largest)
         return config.requests, len(config.devices), config.users, tokens
 
     def _check_fit(self, instance: ServingInstance) -> None:
@@ -339,6 +344,15 @@ _LOG_EACH = 64
 _ATTEMPTS = 100
 _PROBES = 10_000
 _SPARE = 1.3
+
+
+@cache
+def _usual_output(lengths: str, longest: int) -> tuple[float, int]:
+    """Mean and largest of many drawn outputs."""
+    if lengths not in length_tables():
+        raise UsageError(f"lengths is {lengths!r}; expected one of {', '.join(length_tables())}")
+    _, output = length_tables()[lengths].draw(_PROBES, np.random.default_rng(0), longest)
+    return float(output.mean()), int(output.max())
 
 
 def fit(instances: Sequence[ServingInstance]) -> dict[str, Any]:

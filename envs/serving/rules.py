@@ -42,10 +42,6 @@ def _shortest(state: ServingState, lane: int, rows: NDArray[Any]) -> Floats:
     return np.asarray(rows["prompt"] + rows["generated"] - rows["computed"] + left, np.float64)
 
 
-def _shortest_prompt(state: ServingState, lane: int, rows: NDArray[Any]) -> Floats:
-    return np.asarray(rows["prompt"] + rows["generated"] - rows["computed"], np.float64)
-
-
 def _fair(state: ServingState, lane: int, rows: NDArray[Any]) -> Floats:
     return np.asarray(state.service[lane, rows["user"]], np.float64)
 
@@ -76,7 +72,6 @@ def _most_served(state: ServingState, lane: int, rows: NDArray[Any]) -> Floats:
 _ORDERS: Mapping[str, tuple[RequestKey, str]] = {
     "fcfs": (_first_come, f"first come, first served: {_ORCA}"),
     "shortest": (_shortest, "fewest tokens left by prediction, as in shortest-job-first"),
-    "shortest_prompt": (_shortest_prompt, "shortest prompt left"),
     "fair": (_fair, f"the user with the least service: {_VTC}"),
     "least_late": (_least_late, "oldest among those that are not late yet, after earliest deadline first"),
 }
@@ -177,7 +172,7 @@ def _by_name(*rules: Rule) -> Mapping[str, Rule]:
 CHUNK_RULES = _by_name(
     *(
         _chunk_rule(name, target, order, source)
-        for order in ("fcfs", "shortest", "shortest_prompt", "least_late")
+        for order in ("fcfs", "shortest", "least_late")
         for name, target, source in (
             *((f"budget_{tokens}", _fixed_budget(tokens), f"{tokens} tokens: {_SARATHI}") for tokens in BUDGETS),
             ("in_time", _in_time, "the largest budget with which no token is late: arXiv 2609.07883 (SLOWeave)"),

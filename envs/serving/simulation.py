@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core.random import seed_words
-from envs.serving import engine
+from envs.serving import decisions, engine
 from envs.serving.state import Capacity, ServingState, allocate
 from envs.serving.strategy import Codes, Strategy
 from envs.serving.types import ServingInstance
@@ -67,8 +67,9 @@ def simulate(instance: ServingInstance, strategy: Strategy, *, seed: int = 0, re
     load(state, 0, instance, codes)
     parts: list[tuple[NDArray[Any], ...]] = []
     iterations = 0
+    actions, flags, budgets = np.zeros(1, np.int64), np.ones(1, np.bool_), np.empty(0, np.int64)
     while True:
-        engine.run(state, 0, 0, codes)
+        decisions.step(state, actions, flags, np.empty(1, np.bool_), budgets, 0, codes)
         if record:
             parts.append(drain(state, 0))
             parts[-1][2]["iteration"] += iterations
