@@ -169,6 +169,7 @@ def _presets(rows: Sequence[Row]) -> str:
 
 def draw_pareto(path: Path) -> None:
     """Draws median TTFT against the tail of TBT for every scheduler, one panel a workload."""
+    import matplotlib
     from matplotlib.figure import Figure
 
     rows = read_rows("presets")
@@ -187,7 +188,7 @@ def draw_pareto(path: Path) -> None:
         axes.set_title(f"{workload}, {rate} requests/s", fontsize=10)
         axes.set_xlabel("TTFT, median (s)")
         axes.set_ylabel("TBT, 99th percentile (s)")
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "serving"}):
         figure.savefig(temporary, format="svg", metadata={"Date": None})
 
 
