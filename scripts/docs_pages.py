@@ -28,16 +28,11 @@ from envs.core import Benchmark, Feature, GraphSpec, ProblemDefinition, UsageErr
 from envs.core.files import atomic_path, write_text
 from envs.core.spec import ACTION_MASK
 from scripts import serving_page
+from scripts.markdown import table
 
 ROOT = Path(__file__).resolve().parent.parent
 _BUILDERS = ("append", "insertion", "active", "non_delay")
 _BLOCK = re.compile(r"(<!-- generated: (\S+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Returns a Markdown table."""
-    lines = [list(header), ["---"] * len(list(header)), *([str(cell) for cell in row] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def feature_tables(name: str) -> str:

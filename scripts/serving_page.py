@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from agents.evaluation.statistics import stratified_bootstrap
 from envs.core.files import atomic_path
 from envs.serving.presets import PRESETS
+from scripts.markdown import table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "serving"
 
 Row = dict[str, str]
 
-_RESAMPLES = 2000
-
 
 def preset_table(_: str) -> str:
     """The schedulers with their sources."""
-    return _table(("preset", "what it is"), ((f"`{name}`", preset.source) for name, preset in PRESETS.items()))
+    return table(("preset", "what it is"), ((f"`{name}`", preset.source) for name, preset in PRESETS.items()))
 
 
 def results_tables(_: str) -> str:
@@ -60,7 +60,7 @@ def _validation(rows: Sequence[Row]) -> str:
         found = {row["run"]: row for row in rows if row["metric"] == metric}
         errors = [f"{float(found[run]['error_percent']):+.1f} %" for run in runs]
         cells.append((metric, f"{float(found[runs[0]]['measured']):.4g}", *errors))
-    return text + _table(("statistic", "measured", *(run.split()[-1] for run in runs)), cells)
+    return text + table(("statistic", "measured", *(run.split()[-1] for run in runs)), cells)
 
 
 def _capacity(rows: Sequence[Row]) -> str:
@@ -78,7 +78,7 @@ def _capacity(rows: Sequence[Row]) -> str:
         rate = _interval([float(row["requests_per_second"]) for row in chosen])
         ratio = _interval([float(row["sarathi_over_it"]) for row in chosen])
         cells.append((f"{promise} ({limit:g} s)", scheduler, rate, ratio))
-    return text + _table(("promise", "scheduler", "requests/s", "Sarathi over it"), cells)
+    return text + table(("promise", "scheduler", "requests/s", "Sarathi over it"), cells)
 
 
 def _ablation(rows: Sequence[Row]) -> str:
@@ -95,7 +95,7 @@ def _ablation(rows: Sequence[Row]) -> str:
         )
         for workload, scheduler in _keys(rows, "workload", "scheduler")
     ]
-    return text + _table(("workload", "scheduler", "TTFT P50 (s)", "TBT P99 (s)"), cells)
+    return text + table(("workload", "scheduler", "TTFT P50 (s)", "TBT P99 (s)"), cells)
 
 
 def _swapping(rows: Sequence[Row]) -> str:
@@ -114,7 +114,7 @@ def _swapping(rows: Sequence[Row]) -> str:
             base = _mean(rows, name, scheduler="priority_swap", **where)
             values.append(f"{found:.3g} ({base / found:.1f}×)")
         cells.append((trace, rate, scheduler, *values))
-    return text + _table(("priorities", "rate", "scheduler", "TTFT P99 (s)", "TBT P99.9 (s)", "stalled (s)"), cells)
+    return text + table(("priorities", "rate", "scheduler", "TTFT P99 (s)", "TBT P99.9 (s)", "stalled (s)"), cells)
 
 
 def _layered(rows: Sequence[Row]) -> str:
@@ -131,7 +131,7 @@ def _layered(rows: Sequence[Row]) -> str:
         values = [_of(rows, name, **where) for name in ("ttft_mean", "tbt_mean", "tbt_p99")]
         cells.append((model, workload, rate, scheduler, *values, f"{traffic:.0f}" if traffic else "–"))
     header = ("model", "workload", "rate", "scheduler", "TTFT (s)", "TBT (s)", "TBT P99 (s)", "experts (TB)")
-    return text + _table(header, cells)
+    return text + table(header, cells)
 
 
 def _presets(rows: Sequence[Row]) -> str:
@@ -164,7 +164,7 @@ def _presets(rows: Sequence[Row]) -> str:
         "fairness",
         "preemptions",
     )
-    return text + _table(header, cells)
+    return text + table(header, cells)
 
 
 def draw_pareto(path: Path) -> None:
@@ -215,12 +215,5 @@ def _of(rows: Sequence[Row], measure: str, **where: str) -> str:
 
 def _interval(values: Sequence[float]) -> str:
     """Mean with a 95 % bootstrap interval."""
-    data = np.array(values)
-    drawn = np.random.default_rng(0).choice(data, (_RESAMPLES, len(data))).mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return f"{data.mean():.2f} ({low:.2f} to {high:.2f})"
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    lines = [list(header), ["---"] * len(list(header)), *([str(cell) for cell in row] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    found = stratified_bootstrap(values)
+    return f"{found.estimate:.2f} ({found.low:.2f} to {found.high:.2f})"

@@ -157,15 +157,16 @@ def _observe_edges(state: ServingState, lane: int, i: int, competes: NDArray[np.
 
 
 @njit(cache=True, nogil=True)
-def level_time(state: ServingState, lane: int, budget: int) -> tuple[float, float, float]:
-    """Estimates the iteration of the replica that asks under a budget.
+def asking_load(state: ServingState, lane: int) -> tuple[int, float, int, float, float]:
+    """Sums up what the replica that asks has to compute.
 
     Returns:
-        Its seconds, the seconds since the oldest last token, and the share of all prompt tokens that it computes.
+        Its decodes, their tokens of context, the tokens of prompts left, those in the cache of the first prompt that
+        has begun, and the seconds since the oldest last token.
     """
     control, request = state.control[lane], state.request[lane]
     k = control.ask_replica
-    replica, execution = state.replica[lane][k], state.execution[lane][k]
+    replica = state.replica[lane][k]
     decodes, context, prompts, past = 0, 0.0, 0, 0.0
     oldest = control.clock
     for place in range(replica.running):
@@ -180,12 +181,26 @@ def level_time(state: ServingState, lane: int, budget: int) -> tuple[float, floa
     for place in range(replica.waiting):
         row = request[state.queue[lane, k, place]]
         prompts += row.prompt + row.generated - row.computed
+    return decodes, context, prompts, past, control.clock - oldest
+
+
+@njit(cache=True, nogil=True)
+def level_time(
+    state: ServingState, lane: int, load: tuple[int, float, int, float, float], budget: int
+) -> tuple[float, float]:
+    """Estimates the iteration of the replica that asks, with the load of `asking_load`, under a budget.
+
+    Returns:
+        Its seconds, and the share of all prompt tokens that it computes.
+    """
+    execution = state.execution[lane][state.control[lane].ask_replica]
+    decodes, context, prompts, past, _ = load
     chunk = max(min(budget - decodes, prompts), 0)
     batch = Batch(
         int(chunk > 0), chunk, past, chunk * (past + 0.5 * chunk), float(chunk) * chunk, decodes, context, decodes
     )
     seconds = overhead(execution, batch) + device_time(execution, batch)
-    return seconds, control.clock - oldest, chunk / max(prompts, 1)
+    return seconds, chunk / max(prompts, 1)
 
 
 @njit(cache=True, nogil=True)
@@ -202,8 +217,10 @@ def _observe_levels(
     offered[i, :, :] = -1
     if control.asked == ASK_NOTHING:
         return 0
+    load = asking_load(state, lane)
+    waited = load[4]
     for place in range(budgets.shape[0]):
-        seconds, waited, share = level_time(state, lane, budgets[place])
+        seconds, share = level_time(state, lane, load, budgets[place])
         out[i, place, 0] = state.mask[lane, place]
         out[i, place, 1] = seconds / state.level[lane, 1]
         out[i, place, 2] = (waited + seconds) / state.level[lane, 1]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from envs.core.problem import Floats, Rule
 from envs.serving.engine import ASK_BUDGET, ASK_DISPATCH, ASK_FIRST, ASK_VICTIM
 from envs.serving.migration import replica_load
-from envs.serving.observe import level_time
+from envs.serving.observe import asking_load, level_time
 from envs.serving.state import ServingState
 from envs.serving.strategy import FREENESS, LEAST_REQUESTS, LEAST_TOKENS
 
@@ -96,9 +96,9 @@ def _fixed_budget(tokens: int) -> Callable[[ServingState, int], Floats]:
 def _in_time(state: ServingState, lane: int) -> Floats:
     """The largest level with which the oldest token is in time, else the smallest."""
     result = np.empty(len(BUDGETS))
+    load = asking_load(state, lane)
     for place, budget in enumerate(BUDGETS):
-        seconds, waited, _ = level_time(state, lane, budget)
-        late = waited + seconds > state.level[lane, 1]
+        late = load[4] + level_time(state, lane, load, budget)[0] > state.level[lane, 1]
         result[place] = budget if late else -budget
     return result
 
