@@ -42,10 +42,10 @@ $(VENV)/.project: $(VENV)/.locked pyproject.toml
 	@touch $@
 
 test: venv  ## Install everything and run the tests (without those marked slow)
-	WANDB_MODE=disabled $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" -q $(TEST_ARGS)
+	WANDB_MODE=disabled $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" -q $(TEST_ARGS)
 
 slow: venv  ## Run the slow tests
-	WANDB_MODE=disabled $(BIN)/python -m pytest -n $(WORKERS) -m slow -q $(TEST_ARGS)
+	WANDB_MODE=disabled $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow -q $(TEST_ARGS)
 
 lint: venv  ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check --quiet .

@@ -33,6 +33,8 @@ def results_tables(_: str) -> str:
         ("Swapping", "swapping", _swapping),
         ("Layered prefill", "layered", _layered),
         ("All schedulers", "presets", _presets),
+        ("Trained policies on the same workloads", "policies", _policies),
+        ("Trained policies against the best fixed rule", "learned", _learned),
     )
     parts = []
     for title, name, make in sections:
@@ -138,10 +140,23 @@ def _presets(rows: Sequence[Row]) -> str:
     text = (
         "Llama-3-8B on one A100, promises of 2 s and 0.1 s; means over seeds. `priority_swap` and "
         "`fastswitch` serve by "
-        "changing priorities, which the measures of all requests do not reward.\n\n"
+        "changing priorities, which the measures of all requests do not reward. The picture has the trained policies "
+        "too.\n\n"
         "![Median time to the first token and tail time between tokens of all "
         "schedulers](images/serving_pareto.svg)\n\n"
     )
+    return text + _schedulers([row for row in rows if row["rate"] == _middle_rate(rows, row["workload"])])
+
+
+def _policies(rows: Sequence[Row]) -> str:
+    text = (
+        "The policies of `checkpoints/` at the middle load, in the place of one decision of an engine like "
+        "`sarathi_512`. They were trained with other promises (1 s and 0.05 s) and fewer requests.\n\n"
+    )
+    return text + _schedulers(rows)
+
+
+def _schedulers(rows: Sequence[Row]) -> str:
     names = ("ttft_p50", "ttft_p99", "tbt_p99", "attainment", "fairness", "preemptions")
     cells = [
         (
@@ -151,7 +166,6 @@ def _presets(rows: Sequence[Row]) -> str:
             *(_of(rows, each, workload=workload, rate=rate, scheduler=name) for each in names),
         )
         for workload, rate, name in _keys(rows, "workload", "rate", "scheduler")
-        if rate == _middle_rate(rows, workload)
     ]
     header = (
         "workload",
@@ -164,7 +178,23 @@ def _presets(rows: Sequence[Row]) -> str:
         "fairness",
         "preemptions",
     )
-    return text + table(header, cells)
+    return table(header, cells)
+
+
+def _learned(rows: Sequence[Row]) -> str:
+    text = (
+        "The mean loss of the trained policy and of the fixed rule that is best on the whole benchmark, as known "
+        "afterwards; the difference on the same instances with its 95 % bootstrap interval, below 0 where the policy "
+        "is better. The workloads are named by their lengths and requests a second; training sees ShareGPT lengths "
+        "only.\n\n"
+    )
+    cells = []
+    for row in rows:
+        numbers = {name: float(row[name]) for name in ("policy_objective", "rule_objective", "difference")}
+        interval = f"{numbers['difference']:+.4f} ({float(row['low']):+.4f} to {float(row['high']):+.4f})"
+        objectives = (f"{numbers['policy_objective']:.4f}", f"{numbers['rule_objective']:.4f}")
+        cells.append((row["task"], row["workload"], f"`{row['best_rule']}`", *objectives, interval))
+    return text + table(("task", "workload", "best rule", "policy", "rule", "difference"), cells)
 
 
 def draw_pareto(path: Path) -> None:
@@ -173,15 +203,16 @@ def draw_pareto(path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = read_rows("presets")
+    policies = read_rows("policies")
     workloads = list(dict.fromkeys(row["workload"] for row in rows))
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     panels = figure.subplots(1, len(workloads), squeeze=False)[0]
     for axes, workload in zip(panels, workloads, strict=True):
         rate = _middle_rate(rows, workload)
-        for name in dict.fromkeys(row["scheduler"] for row in rows):
-            where = {"workload": workload, "rate": rate, "scheduler": name}
-            x, y = (_mean(rows, measure, **where) for measure in ("ttft_p50", "tbt_p99"))
-            axes.plot(x, y, "o", markersize=4)
+        shown = [row for row in (*rows, *policies) if row["workload"] == workload and row["rate"] == rate]
+        for name in dict.fromkeys(row["scheduler"] for row in shown):
+            x, y = (_mean(shown, measure, scheduler=name) for measure in ("ttft_p50", "tbt_p99"))
+            axes.plot(x, y, "*" if name.startswith("serving_") else "o", markersize=4)
             axes.annotate(name, (x, y), fontsize=6, xytext=(3, 3), textcoords="offset points")
         axes.set_xscale("log")
         axes.set_yscale("log")

@@ -7,10 +7,14 @@ r"""Compares schedulers of LLM serving, and simulated engines with measured ones
     python scripts/serving_study.py presets --output results/serving/presets.csv
     python scripts/serving_study.py swapping --output results/serving/swapping.csv
     python scripts/serving_study.py layered --output results/serving/layered.csv
+    python scripts/serving_study.py policies --output results/serving/policies.csv
+    python scripts/serving_study.py learned --output results/serving/learned.csv
 
 "validation" replays the requests of a measured vLLM V1 run; "capacity" finds the highest rate that keeps P99 TBT and
 the median scheduling delay; "ablation" takes Sarathi-Serve apart; "presets" runs every scheduler at several loads;
-"swapping" holds FastSwitch against vLLM's swapping; "layered" holds Layered Prefill against chunks.
+"swapping" holds FastSwitch against vLLM's swapping; "layered" holds Layered Prefill against chunks; "policies" runs the
+trained policies on the workloads of "presets"; "learned" sums up what scripts/evaluate.py measured on the benchmarks of
+the tasks: policies against the best fixed rules.
 """
 
 from __future__ import annotations
@@ -25,10 +29,16 @@ from pathlib import Path
 
 import numpy as np
 
+from agents.checkpoint import load_dispatcher
+from agents.evaluation.rows import read_csv
+from agents.evaluation.statistics import paired_difference
 from agents.provenance import command_line, git_revision
+from agents.rollout import roll_out
+from envs.core import problem
 from envs.core.errors import exit_on_usage_error
 from envs.core.files import write_text
 from envs.serving.hardware import replica
+from envs.serving.metrics import measures
 from envs.serving.presets import PRESETS
 from envs.serving.readers import read_request_log
 from envs.serving.strategy import Strategy
@@ -37,6 +47,11 @@ from envs.serving.types import Replica, ServiceLevel, ServingInstance
 from envs.serving.workloads import conversations, synthetic
 
 Row = dict[str, str | float | int]
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, CHECKPOINTS = ROOT / "results", ROOT / "checkpoints"
+PRESET_RATES: Mapping[str, tuple[float, ...]] = {"sharegpt": (1.0, 2.0, 3.0), "azure_conversation": (3.0, 6.0, 9.0)}
+"""Requests a second at which all schedulers are compared."""
 
 _STRICT, _RELAXED = Target(0.1), Target(0.5)
 _SHOWN = (
@@ -169,7 +184,7 @@ def _ablation(seeds: Sequence[int], count: int) -> Iterator[Row]:
 def _presets(seeds: Sequence[int], count: int) -> Iterator[Row]:
     """Every scheduler on one A100 at several loads."""
     engine = replica("llama_3_8b", "a100")
-    for lengths, rates in (("sharegpt", (1.0, 2.0, 3.0)), ("azure_conversation", (3.0, 6.0, 9.0))):
+    for lengths, rates in PRESET_RATES.items():
         make = _workload(engine, lengths, count, ServiceLevel(2.0, 0.1))
         strategies = {name: preset.strategy for name, preset in PRESETS.items()}
         for rate in rates:
@@ -224,6 +239,54 @@ def _layered(seeds: Sequence[int], count: int) -> Iterator[Row]:
                     }
 
 
+def _policies(seeds: Sequence[int], count: int) -> Iterator[Row]:
+    """The trained policies of one replica on the workloads of the presets, at the middle load."""
+    engine = replica("llama_3_8b", "a100")
+    for lengths, rates in PRESET_RATES.items():
+        make = _workload(engine, lengths, count, ServiceLevel(2.0, 0.1))
+        instances = [make(rates[1], seed) for seed in seeds]
+        for task in ("chunk", "preempt"):
+            name = f"serving_{task}"
+            definition = problem(name)
+            dispatcher = load_dispatcher(CHECKPOINTS / name / "default", definition)
+            options = {**dispatcher.options, "max_running": 128, "max_visible": 128}
+            outcomes = roll_out(definition, options, instances, dispatcher)
+            for seed, instance, found in zip(seeds, instances, outcomes, strict=True):
+                row = measures(found.solution.outcome, instance.service_level)
+                yield {"workload": lengths, "rate": rates[1], "scheduler": name, "seed": seed, **_chosen(row)}
+
+
+def _learned(_: Sequence[int], __: int) -> Iterator[Row]:
+    """Policies against the fixed rule that is best on the whole benchmark, as known afterwards."""
+    for task in ("chunk", "preempt", "route"):
+        name = f"serving_{task}"
+        groups = problem(name).benchmarks[name]().groups
+        objectives: dict[str, dict[str, float]] = {}
+        kinds = {}
+        for result in read_csv(RESULTS / name / f"{name}.csv"):
+            objectives.setdefault(result.method, {})[result.instance] = result.objective
+            kinds[result.method] = result.kind
+        means = {method: float(np.mean(list(found.values()))) for method, found in objectives.items()}
+        rule = min((method for method in means if kinds[method] == "rule"), key=means.__getitem__)
+        (policy,) = (method for method in means if kinds[method] == "learned")
+        for group in ("all", *dict.fromkeys(groups.values())):
+            names = [each for each in groups if group in ("all", groups[each])]
+            ours, theirs = ([objectives[method][each] for each in names] for method in (policy, rule))
+            difference = paired_difference(ours, theirs, [groups[each] for each in names])
+            yield {
+                "task": task,
+                "workload": group,
+                "instances": len(names),
+                "policy": policy,
+                "best_rule": rule,
+                "policy_objective": float(np.mean(ours)),
+                "rule_objective": float(np.mean(theirs)),
+                "difference": difference.estimate,
+                "low": difference.low,
+                "high": difference.high,
+            }
+
+
 def _chosen(row: Mapping[str, float]) -> Row:
     return {name: float(np.float64(row[name])) for name in _SHOWN}
 
@@ -234,6 +297,8 @@ _STUDIES: Mapping[str, Callable[[Sequence[int], int], Iterator[Row]]] = {
     "presets": _presets,
     "swapping": _swapping,
     "layered": _layered,
+    "policies": _policies,
+    "learned": _learned,
 }
 
 if __name__ == "__main__":

@@ -16,6 +16,23 @@ class PolicyFiles:
     onnx: Path
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps the tests of a problem on one worker (``--dist loadgroup``), so that its rules are compiled once."""
+    from envs.core.problem import ProblemDefinition
+    from envs.core.registry import problems
+
+    folders = {name: definition.config.__module__.split(".")[1] for name, definition in problems().items()}
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        definition = getattr(parameters.get("case"), "definition", parameters.get("definition"))
+        parts = item.path.parts
+        if isinstance(definition, ProblemDefinition):
+            item.add_marker(pytest.mark.xdist_group(folders.get(definition.name, definition.name)))
+        elif "envs" in parts and parts[parts.index("envs") + 1] in folders.values():
+            item.add_marker(pytest.mark.xdist_group(parts[parts.index("envs") + 1]))
+
+
 @pytest.fixture(scope="session")
 def policy_files(tmp_path_factory: pytest.TempPathFactory) -> PolicyFiles:
     """Exports once a session; the weights are large, so that logits differ and the greedy choice means something."""

@@ -51,7 +51,7 @@ PRIORITY_LEVELS = 8
 STUCK = 2
 """Value of ``done`` of a lane in which requests wait for ever."""
 
-_FIRST_SHARE = 0.5
+FIRST_SHARE = 0.5
 """Share of the first token in the cost of a request; the rest is the mean over the gaps."""
 
 _RANDOM_TRACE = 1
@@ -311,7 +311,7 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
         service[row.user] += DECODE_WEIGHT
         if row.generated == 1:
             row.first = now
-            control.cost += _FIRST_SHARE * row.weight * lateness((now - row.arrival) / level[0])
+            control.cost += FIRST_SHARE * row.weight * lateness((now - row.arrival) / level[0])
         else:
             gap = now - row.last
             if gap != last_gap:
@@ -322,7 +322,7 @@ def _complete(state: ServingState, lane: int, k: int, codes: Codes) -> None:
                 last_late = lateness(gap / level[1])
             gaps += 1
             if last_late > 0.0:
-                control.cost += (1.0 - _FIRST_SHARE) * row.weight * last_late / (row.output - 1)
+                control.cost += (1.0 - FIRST_SHARE) * row.weight * last_late / (row.output - 1)
             if gap > row.longest_gap:
                 row.longest_gap = gap
         row.last = now

@@ -17,6 +17,7 @@ from envs.serving import decisions
 from envs.serving.decisions import ASKS
 from envs.serving.features import serving_spec
 from envs.serving.hardware import replica
+from envs.serving.objective import incurred
 from envs.serving.observe import observe, observe_levels
 from envs.serving.rules import BUDGETS
 from envs.serving.simulation import Log, Outcome, load
@@ -143,7 +144,7 @@ class Serving(Problem[ServingState, ServingInstance, Trace]):
     The objective is the smooth loss of goodput: the mean over requests (or over users, of the means of their requests)
     of half the lateness of the first token and half the mean lateness of the gaps between tokens. The lateness of a
     time t promised to be at most s is 0 up to s and ``1 - s / t`` beyond, so that both late requests and late tokens
-    cost, and what is hopeless costs no more than 1. It is incurred token by token.
+    cost, and what is hopeless costs no more than 1. It is incurred as time passes, by what is late already too.
     """
 
     def __init__(self, config: ServingConfig) -> None:
@@ -232,8 +233,10 @@ class Serving(Problem[ServingState, ServingInstance, Trace]):
         return np.asarray(state.control["done"] != 0)
 
     def objective(self, state: ServingState) -> Floats:
-        """Returns the loss incurred so far."""
-        return np.array(state.control["cost"])
+        """Returns the loss so far, with what tokens that are late already cost at least."""
+        loss = np.empty(len(state.control))
+        incurred(state, loss)
+        return loss
 
     def clock(self, state: ServingState) -> Floats:
         """Returns the simulated times, in seconds."""
@@ -356,9 +359,17 @@ def _usual_output(lengths: str, longest: int) -> tuple[float, int]:
 
 
 def fit(instances: Sequence[ServingInstance]) -> dict[str, Any]:
-    """Returns the capacity options under which all of ``instances`` fit."""
-    names = ("max_requests", "max_replicas", "max_users", "max_tokens")
-    return dict(zip(names, _needed(instances), strict=True))
+    """Returns the capacity options under which all of ``instances`` fit.
+
+    Tokens are rounded up to a power of two: instances that need the same capacity can be run side by side.
+    """
+    requests, replicas, users, tokens = _needed(instances)
+    return {
+        "max_requests": requests,
+        "max_replicas": replicas,
+        "max_users": users,
+        "max_tokens": 1 << (tokens - 1).bit_length(),
+    }
 
 
 def _needed(instances: Sequence[ServingInstance]) -> tuple[int, int, int, int]:

@@ -42,6 +42,8 @@ REPLICA = (
     Feature("oldest_since_last_token", "promised TBT", 0.0),
     Feature("time_of_a_decode", "promised TBT", 0.0),
     Feature("time_of_a_prompt_of_1000_tokens", "promised TTFT", 0.0),
+    Feature("time_of_tokens_outstanding", "promised TTFT", 0.0),
+    Feature("time_of_a_decode_of_all", "promised TBT", 0.0),
 )
 
 LEVEL_STATIC = (Feature("budget", THOUSAND, 0.0), Feature("log2_of_budget", "1", 0.0))

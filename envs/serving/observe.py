@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -109,6 +111,13 @@ def _observe_requests(state: ServingState, lane: int, i: int, out: NDArray[np.fl
 
 
 @njit(cache=True, nogil=True)
+def token_time(execution: Any, batch: int) -> float:
+    """Returns the seconds of a token while a full batch decodes."""
+    full = Batch(0, 0, 0.0, 0.0, 0.0, batch, batch * _NORMAL_CONTEXT, batch)
+    return (overhead(execution, full) + device_time(execution, full)) / batch
+
+
+@njit(cache=True, nogil=True)
 def _observe_replicas(state: ServingState, lane: int, i: int, out: NDArray[np.float32]) -> None:
     control, request = state.control[lane], state.request[lane]
     batch = state.running.shape[2]
@@ -138,6 +147,12 @@ def _observe_replicas(state: ServingState, lane: int, i: int, out: NDArray[np.fl
         out[i, k, 8] = (control.clock - oldest) / state.level[lane, 1]
         out[i, k, 9] = (overhead(execution, decode) + device_time(execution, decode)) / state.level[lane, 1]
         out[i, k, 10] = (overhead(execution, prompt) + device_time(execution, prompt)) / state.level[lane, 0]
+        out[i, k, 11] = max(replica.outstanding, 0.0) * token_time(execution, batch) / state.level[lane, 0]
+        present = replica.running + replica.waiting
+        if present > 0:
+            everything = Batch(0, 0, 0.0, 0.0, 0.0, present, context + prompts, present)
+            seconds = overhead(execution, everything) + device_time(execution, everything)
+            out[i, k, 12] = seconds / state.level[lane, 1]
 
 
 @njit(cache=True, nogil=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from envs.core.problem import Floats, Rule
 from envs.serving.engine import ASK_BUDGET, ASK_DISPATCH, ASK_FIRST, ASK_VICTIM
 from envs.serving.migration import replica_load
-from envs.serving.observe import asking_load, level_time
+from envs.serving.observe import asking_load, level_time, token_time
 from envs.serving.state import ServingState
 from envs.serving.strategy import FREENESS, LEAST_REQUESTS, LEAST_TOKENS
 
@@ -150,10 +150,8 @@ def _turn(state: ServingState, lane: int, k: int) -> float:
 
 def _wait(state: ServingState, lane: int, k: int) -> float:
     """Seconds of prompt and decode work ahead, by the replica's own speed."""
-    row, execution = state.replica[lane][k], state.execution[lane][k]
-    batch = state.running.shape[2]
-    each = (execution["a"] + execution["b"] + execution["d0"] + execution["cpu0"]) / batch + execution["c"]
-    return float(row["outstanding"] * each)
+    seconds = token_time(state.execution[lane][k], state.running.shape[2])
+    return float(state.replica[lane][k]["outstanding"] * seconds)
 
 
 def _context(state: ServingState, lane: int, k: int) -> float:

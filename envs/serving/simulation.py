@@ -82,9 +82,12 @@ def simulate(instance: ServingInstance, strategy: Strategy, *, seed: int = 0, re
 
 
 def load(state: ServingState, lane: int, instance: ServingInstance, codes: Codes) -> None:
-    """Begins a new episode in a lane on an instance that fits into the state."""
+    """Begins a new episode in a lane on an instance that fits into the state.
+
+    The logs, most of the memory, stay as they are: of their entries, only those that are counted are ever read.
+    """
     for name, array in state._asdict().items():
-        if name not in ("generator", "label"):
+        if name not in _KEPT:
             array[lane] = np.zeros((), array.dtype)
     requests, count = instance.requests, len(instance.requests)
     for name in ("arrival", "prompt", "output", "predicted", "user", "follows"):
@@ -113,3 +116,4 @@ def drain(state: ServingState, lane: int) -> tuple[NDArray[Any], ...]:
 
 
 _LOG_ENTRIES = 1 << 16
+_KEPT = ("generator", "label", "iteration_log", "entry_log", "event_log")

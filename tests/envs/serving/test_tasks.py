@@ -73,6 +73,16 @@ def test_the_picked_victim_is_preempted():
     assert env.state.request[0]["preemptions"].tolist() == [1, 0]
 
 
+def test_a_late_token_costs_before_it_comes():
+    env = start("route", instance([0.0, 0.008], [8, 8], [1, 1], replicas=2, level=ServiceLevel(0.004, 0.01)))
+    act(env, 0)
+    # the first request's token was due at 4 ms, and is to come at 10 ms: half of its half of the mean over two requests
+    assert env.state.control["cost"][0] == 0.0
+    assert env.problem.objective(env.state)[0] == pytest.approx(0.5 * 0.5 * (1 - 4 / 8))
+    assert act(env, 1)
+    assert env.problem.objective(env.state)[0] == pytest.approx(0.5 * (1 - 4 / 10))
+
+
 def test_requests_go_where_they_are_sent():
     env = start("route", instance([0.0, 0.001, 0.002], [8, 8, 8], [3, 3, 3], replicas=2))
     for replica in (1, 1, 0):
