@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from agents.evaluation.rows import read_csv
 from scripts import fit_serving, fit_serving_lengths, serving_study
 
 
@@ -51,6 +52,27 @@ def test_ablation_is_written_whole(tmp_path, monkeypatch):
         for workload in ("sharegpt", "arxiv")
         for scheduler in ("sarathi_hybrid_only", "sarathi_chunk_only", "sarathi_1024")
     ]
+
+
+def test_policies_are_held_against_the_best_rule(tmp_path, monkeypatch):
+    output = tmp_path / "learned.csv"
+    monkeypatch.setattr(sys, "argv", ["serving_study.py", "learned", "--output", str(output)])
+    serving_study.main()
+    with open(output, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["workload"] == "all"]
+    assert [row["task"] for row in rows] == ["chunk", "preempt", "route"]
+    for row in rows:
+        name = f"serving_{row['task']}"
+        measured = read_csv(serving_study.RESULTS / name / f"{name}.csv")
+        objectives = {}
+        for each in measured:
+            objectives.setdefault((each.kind, each.method), []).append(each.objective)
+        means = {key: sum(values) / len(values) for key, values in objectives.items()}
+        assert means["rule", row["best_rule"]] == min(mean for (kind, _), mean in means.items() if kind == "rule")
+        assert float(row["policy_objective"]) == pytest.approx(means["learned", row["policy"]], rel=1e-5)
+        difference = float(row["policy_objective"]) - float(row["rule_objective"])
+        assert float(row["low"]) <= float(row["difference"]) <= float(row["high"])
+        assert float(row["difference"]) == pytest.approx(difference, abs=1e-6)
 
 
 @pytest.mark.parametrize(
