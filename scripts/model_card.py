@@ -18,11 +18,11 @@ from agents.evaluation.rows import ResultRow, read_csv
 from agents.evaluation.seeds import SeedSummary, stochastic_rows, summarise_seeds
 from agents.evaluation.summary import MethodKey, group_names
 from agents.evaluation.tables import Entry, entries
-from envs.core import problem
+from envs.core import problem, problems
 from envs.core.errors import exit_on_usage_error
 from envs.core.files import write_text
 from scripts.docs_pages import table
-from scripts.results_tables import crowded, find_owner, group_tables
+from scripts.results_tables import crowded, find_owner, group_tables, unreferenced_table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -53,7 +53,7 @@ A dispatcher for `{checkpoint.problem}`{_run_with(checkpoint.options)}. Licence:
 - **Data**: drawn by the environment while training, as the options below say; no instance of a benchmark.
 - **Budget**: the best policy by validation after {training["decisions_trained"]:,} of {learner["decisions"]:,}
   decisions, seed {learner["seed"]}; one run.
-- **Validation**: {validation["instances"]} drawn instances, {_inline(validation["options"])}, seed
+- **Validation**: {validation["instances"]} drawn instances{_options(validation["options"])}, seed
   {validation["seed"]}; mean objective over its unit of reward {training["validation_objective_over_bound"]:.4f}.
 - **Made by**: `python scripts/train.py experiment={training["name"]}{start}` at revision `{training["git_revision"]}`.
 
@@ -74,10 +74,11 @@ A dispatcher for `{checkpoint.problem}`{_run_with(checkpoint.options)}. Licence:
 
 def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
     definition = problem(checkpoint.problem)
-    others = sorted(path for path in results.iterdir() if path.is_dir() and path.name != definition.name)
+    known = [path for path in results.iterdir() if path.is_dir() and path.name in problems()]
+    others = sorted(path for path in known if path.name != definition.name)
     folders = [results / definition.name, *others]
     for file in [file for folder in folders for file in sorted(folder.glob("*.csv"))]:
-        everything = _rows(file)
+        everything = read_csv(file)
         rows = [row for row in everything if row.method == checkpoint.training["name"] and row.kind == "learned"]
         if not rows or are_points(rows):
             continue
@@ -97,6 +98,9 @@ def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
             )
             yield "\n"
         random = {row.instance for row in drawn}
+        unreferenced = [row for row in everything if row.reference is None and row.instance not in random]
+        if any(row in unreferenced for row in rows):
+            yield f"`{file.name}`: {unreferenced_table(definition, benchmark, unreferenced)}\n"
         rows = [row for row in rows if row.reference is not None and row.instance not in random]
         if rows:
             lines = entries(rows, benchmark)
@@ -106,11 +110,6 @@ def _results(checkpoint: Checkpoint, results: Path) -> Iterator[str]:
             header = ("variant", *groups, "mean", "seconds an instance")
             yield table(header, (_line(line, groups) for line in lines))
             yield "\n"
-
-
-def _rows(file: Path) -> list[ResultRow]:
-    """The rows of a result file; none of a file of another kind."""
-    return [] if file.parent.name == "literature" else read_csv(file)
 
 
 def _seed_line(summary: SeedSummary) -> list[str]:
@@ -139,6 +138,10 @@ def _line(entry: Entry, groups: list[str]) -> list[str]:
 
 def _run_with(options: Mapping[str, Any]) -> str:
     return f", to be run with {_inline(options)}" if options else ""
+
+
+def _options(options: dict[str, Any]) -> str:
+    return f" with {_inline(options)}" if options else ""
 
 
 def _inline(options: dict[str, Any]) -> str:

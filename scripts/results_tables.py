@@ -23,7 +23,14 @@ from agents.evaluation.report import statement
 from agents.evaluation.rows import ResultRow, read_csv
 from agents.evaluation.seeds import group_seed_table, seed_table, stochastic_rows, summarise_seeds
 from agents.evaluation.summary import summarise
-from agents.evaluation.tables import comparison_table, entries, excess_table, read_literature, variant_table
+from agents.evaluation.tables import (
+    comparison_table,
+    entries,
+    excess_table,
+    objective_table,
+    read_literature,
+    variant_table,
+)
 from agents.provenance import join_commands
 from envs.core import Benchmark, ProblemDefinition, UsageError, problem, problems
 from envs.core.errors import exit_on_usage_error
@@ -167,14 +174,26 @@ def section(
     unreferenced = [row for row in settled if row.reference is None]
     if unreferenced:
         parts.append(
-            "\n#### Instances without a reference value\n\nMean excess over the best objective that any method of the "
-            f"table reached, in percent.\n\n{excess_table(unreferenced, benchmark)}"
+            f"\n#### Instances without a reference value\n\n{unreferenced_table(definition, benchmark, unreferenced)}"
         )
     if drawn:
         many = crowded(benchmark, drawn)
         parts.append(group_tables(definition, benchmark, drawn) if many else _seeds(definition, drawn))
     parts.append(_repeat(rows, file, results))
     return "".join(parts)
+
+
+def unreferenced_table(definition: ProblemDefinition, benchmark: Benchmark, rows: Sequence[ResultRow]) -> str:
+    """Returns a table of instances without reference values: excess over the best method, or objectives near zero."""
+    if min(row.objective for row in rows) <= 0.0:
+        return (
+            f"Mean {definition.objective_name} ({definition.objective_unit}); some methods reach zero, so that there "
+            f"is no excess over the best in percent.\n\n{objective_table(rows, benchmark)}"
+        )
+    return (
+        "Mean excess over the best objective that any method of the table reached, in percent.\n\n"
+        f"{excess_table(rows, benchmark)}"
+    )
 
 
 def _repeat(rows: Sequence[ResultRow], file: Path, results: Path) -> str:

@@ -141,6 +141,31 @@ def excess_table(rows: Sequence[ResultRow], benchmark: Benchmark) -> str:
     return markdown_table(["method", "setting", *(groups or ["mean"])], [line for _, line in lines])
 
 
+def objective_table(rows: Sequence[ResultRow], benchmark: Benchmark) -> str:
+    """Mean objective by method and group, best first, for instances whose best objective may be zero.
+
+    A method is left out of groups that it has not run whole.
+    """
+    names = dict.fromkeys(row.instance for row in rows)
+    groups = group_names(benchmark.groups, list(names)) or [""]
+    sizes = Counter(benchmark.groups.get(name, "") for name in names)
+    objectives: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = {}
+    for row in rows:
+        of_group = objectives.setdefault((row.method, row.variant), {}).setdefault(
+            benchmark.groups.get(row.instance, ""), {}
+        )
+        of_group.setdefault(row.instance, []).append(row.objective)
+    lines = []
+    for (method, variant), by_group in objectives.items():
+        means = {group: _grand_mean(each) for group, each in by_group.items() if len(each) == sizes[group]}
+        whole = _weighted(means, sizes)
+        cells = ["" if value is None else f"{value:.4g}" for value in (*map(means.get, groups), whole)]
+        order = np.inf if whole is None else whole
+        lines.append((order, [f"`{method}`", f"`{variant}`" if variant else "", *cells]))
+    lines.sort(key=lambda line: line[0])
+    return markdown_table(["method", "setting", *groups, "mean"], [line for _, line in lines])
+
+
 def _grand_mean(values: Mapping[str, Sequence[float]]) -> float:
     """Mean over instances of the mean over seeds."""
     return float(np.mean([np.mean(each) for each in values.values()]))
