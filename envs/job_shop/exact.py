@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core.errors import UnsolvedError, UsageError
+from envs.core.optional import import_cp_model
 from envs.core.problem import Solver, SolverResult
 from envs.job_shop.types import JobShopInstance, Schedule
 from envs.job_shop.verify import verify
@@ -76,21 +77,6 @@ def cp_sat(*, time_limit: float = 60.0, workers: int = 0, hint: Schedule | None 
     if workers < 0:
         raise UsageError(f"cp_sat: workers is {workers}; expected 0 (one per core) or more")
     return _CpSat(float(time_limit), workers, hint)
-
-
-def import_cp_model(solver: str) -> Any:
-    """Returns the CP-SAT module of OR-Tools.
-
-    Raises:
-        UsageError: It is not installed; ``solver`` is named as what needs it.
-    """
-    try:
-        from ortools.sat.python import cp_model
-    except ImportError as error:
-        raise UsageError(
-            f"{solver} needs OR-Tools, which is not installed: pip install 'dispatchlab[solvers]'"
-        ) from error
-    return cp_model
 
 
 def _build(cp_model: Any, instance: JobShopInstance, hint: Schedule | None, hint_makespan: int | None) -> _Model:

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core.errors import UsageError
+from envs.core.optional import import_cp_model
 from envs.core.problem import Solver, SolverResult
-from envs.job_shop.exact import import_cp_model
 from envs.job_shop.types import JobShopInstance, Schedule
 from envs.job_shop.verify import verify
 

@@ -46,6 +46,8 @@ class ServingConfig:
         requests: Requests of a drawn instance.
         rates: Lowest and highest mean arrivals a second, drawn log-uniformly for every instance.
         variation: Coefficient of variation of the gaps between arrivals.
+        scales: Lowest and highest factor of all lengths, drawn log-uniformly for every instance; its arrivals come
+            slower by the same factor, so that the work a second stays what the rate says.
         users: Users of a drawn instance; the first sends half of all requests.
         longest: Tokens of a request at most.
         prediction_noise: Standard deviation of the logarithm of predicted over true output.
@@ -71,6 +73,7 @@ class ServingConfig:
     requests: int = 96
     rates: tuple[float, float] = (1.0, 5.0)
     variation: float = 1.0
+    scales: tuple[float, float] = (1.0, 1.0)
     users: int = 1
     longest: int = 8192
     prediction_noise: float = 0.3
@@ -89,7 +92,7 @@ class ServingConfig:
 
     def __post_init__(self) -> None:
         """Checks every option; sequences become tuples."""
-        for name in ("devices", "rates", "instances"):
+        for name in ("devices", "rates", "scales", "instances"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("requests", "users", "longest", "max_running", "budget", "max_visible"):
             if getattr(self, name) < 1:
@@ -100,8 +103,10 @@ class ServingConfig:
                 raise UsageError(f"{name} is {value}; expected at least 1")
         if self.max_visible < self.max_running:
             raise UsageError(f"max_visible is {self.max_visible}; expected at least max_running, {self.max_running}")
-        if len(self.rates) != 2 or not 0.0 < self.rates[0] <= self.rates[1] < float("inf"):
-            raise UsageError(f"rates is {list(self.rates)}; expected a lowest and a highest rate above 0")
+        for name, noun in (("rates", "rate"), ("scales", "factor")):
+            low_high = getattr(self, name)
+            if len(low_high) != 2 or not 0.0 < low_high[0] <= low_high[1] < float("inf"):
+                raise UsageError(f"{name} is {list(low_high)}; expected a lowest and a highest {noun} above 0")
         if not self.devices:
             raise UsageError("devices is empty; expected at least one")
         if self.kv_blocks < 0:
@@ -286,15 +291,17 @@ class Serving(Problem[ServingState, ServingInstance, Trace]):
         for attempt in range(_ATTEMPTS):
             generator = np.random.default_rng((seed, attempt))
             rate = float(np.exp(generator.uniform(*np.log(config.rates))))
+            factor = float(np.exp(generator.uniform(*np.log(config.scales)))) if config.scales != (1.0, 1.0) else 1.0
             drawn = synthetic(
                 config.lengths,
                 config.requests,
-                rate,
+                rate / factor,
                 int(generator.integers(2**63)),
                 variation=config.variation,
                 prediction_noise=config.prediction_noise,
-                longest=config.longest,
+                longest=int(config.longest / factor),
             )
+            drawn = _scaled(drawn, factor)
             if int(drawn.output.sum()) <= self._limits[3]:
                 break
         else:
@@ -329,7 +336,7 @@ class Serving(Problem[ServingState, ServingInstance, Trace]):
         """What drawn instances need; output tokens to spare over the mean."""
         config = self.config
         mean, largest = _usual_output(config.lengths, config.longest)
-        tokens = int(_SPARE * config.requests * mean + largest)
+        tokens = int((_SPARE * config.requests * mean + largest) * max(config.scales[1], 1.0))
         return config.requests, len(config.devices), config.users, tokens
 
     def _check_fit(self, instance: ServingInstance) -> None:
@@ -347,6 +354,15 @@ _LOG_EACH = 64
 _ATTEMPTS = 100
 _PROBES = 10_000
 _SPARE = 1.3
+
+
+def _scaled(requests: Requests, factor: float) -> Requests:
+    """The same requests with all lengths multiplied."""
+    if factor == 1.0:
+        return requests
+    lengths = (np.maximum(np.rint(factor * each), 1).astype(np.int64) for each in (requests.prompt, requests.output))
+    prompt, output = lengths
+    return replace(requests, prompt=prompt, output=output, predicted=factor * requests.predicted)
 
 
 @cache

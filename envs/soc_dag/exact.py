@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from envs.core.errors import UsageError
+from envs.core.optional import import_cp_model
 from envs.core.problem import Solver, SolverResult
 from envs.soc_dag.static.graph import TaskGraph, task_graph
 from envs.soc_dag.static.heft import heft
@@ -37,7 +38,7 @@ class _CpSat:
     workers: int
 
     def __call__(self, instance: SocInstance, /, *, seed: int = 0) -> SolverResult:
-        cp_model = _import_cp_model()
+        cp_model = import_cp_model("cp_sat")
         graph = task_graph(instance)
         hint = heft(instance)
         scale, exact = _time_scale(graph, float(hint.completed.max()))
@@ -90,14 +91,6 @@ def cp_sat(*, time_limit: float = 60.0, workers: int = 0) -> Solver:
     if workers < 0:
         raise UsageError(f"cp_sat: workers is {workers}; expected 0 (one per core) or more")
     return _CpSat(float(time_limit), workers)
-
-
-def _import_cp_model() -> Any:
-    try:
-        from ortools.sat.python import cp_model
-    except ImportError as error:
-        raise UsageError("cp_sat needs OR-Tools, which is not installed: pip install 'dispatchlab[solvers]'") from error
-    return cp_model
 
 
 def _time_scale(graph: TaskGraph, horizon: float) -> tuple[float, bool]:

@@ -7,25 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from envs.core.errors import UsageError
+from envs.core.optional import import_cp_model
 from envs.vm_rescheduling.highs import Optimum
 from envs.vm_rescheduling.linear import LinearModel
 from envs.vm_rescheduling.types import Floats
 
 _SCALE = 2.0**30
-
-
-def import_cp_model() -> Any:
-    """Returns OR-Tools' module of CP-SAT.
-
-    Raises:
-        UsageError: It is not installed.
-    """
-    try:
-        from ortools.sat.python import cp_model
-    except ImportError as error:
-        raise UsageError("cp_sat needs OR-Tools, which is not installed: pip install 'dispatchlab[solvers]'") from error
-    return cp_model
 
 
 def solve_cp_sat(
@@ -46,7 +33,7 @@ def solve_cp_sat(
     Returns:
         The best values found and the bound.
     """
-    cp_model = import_cp_model()
+    cp_model = import_cp_model("cp_sat")
     programme = cp_model.CpModel()
     variables = [programme.new_int_var(0, int(upper), "") for upper in model.upper]
     for indices, coefficients, low, high in model.rows:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.core.errors import UsageError
+from envs.core.optional import import_cp_model, import_highspy
 from envs.core.problem import Solver, SolverResult
 from envs.vm_rescheduling.classes import Change, VmClasses, classes_of
 from envs.vm_rescheduling.extraction import Extraction, extract
-from envs.vm_rescheduling.highs import Optimum, import_highspy, solve_highs
+from envs.vm_rescheduling.highs import Optimum, solve_highs
 from envs.vm_rescheduling.linear import LinearModel, Rescheduling
 from envs.vm_rescheduling.live_placement import LivePlacement
 from envs.vm_rescheduling.types import Floats, Plan, VmInstance, plan
@@ -64,10 +65,10 @@ def cp_sat(*, time_limit: float = 60.0, workers: int = 0) -> Solver:
     Raises:
         UsageError: An option is out of range, or OR-Tools is not installed.
     """
-    from envs.vm_rescheduling.cp_sat import import_cp_model, solve_cp_sat
+    from envs.vm_rescheduling.cp_sat import solve_cp_sat
 
     check_options("cp_sat", time_limit, max(1, workers) if workers >= 0 else workers)
-    import_cp_model()
+    import_cp_model("cp_sat")
 
     def backend(model: LinearModel, seconds: float, seed: int, start: Floats | None) -> Optimum:
         return solve_cp_sat(model, time_limit=seconds, workers=workers, seed=seed, start=start)
@@ -78,7 +79,7 @@ def cp_sat(*, time_limit: float = 60.0, workers: int = 0) -> Solver:
 def check_highs(name: str, time_limit: float, threads: int) -> None:
     """Raises `UsageError` if an option of a solver on HiGHS is out of range, or highspy is not installed."""
     check_options(name, time_limit, threads)
-    import_highspy()
+    import_highspy(name)
 
 
 def check_options(name: str, time_limit: float, threads: int) -> None:

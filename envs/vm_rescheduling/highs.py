@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.core.errors import UsageError
+from envs.core.optional import import_highspy
 from envs.vm_rescheduling.linear import LinearModel
 from envs.vm_rescheduling.types import Floats
 
@@ -29,19 +29,6 @@ class Optimum:
     proven: bool
 
 
-def import_highspy() -> Any:
-    """Returns the module highspy.
-
-    Raises:
-        UsageError: It is not installed.
-    """
-    try:
-        import highspy
-    except ImportError as error:
-        raise UsageError("highs needs highspy, which is not installed: pip install 'dispatchlab[solvers]'") from error
-    return highspy
-
-
 def solve_highs(
     model: LinearModel, *, time_limit: float, threads: int, seed: int, start: Floats | None = None
 ) -> Optimum:
@@ -57,7 +44,7 @@ def solve_highs(
     Returns:
         The best values found and the bound.
     """
-    highspy = import_highspy()
+    highspy = import_highspy("highs")
     deadline = time.perf_counter() + time_limit
     solver = highspy.Highs()
     for option, value in (
