@@ -24,6 +24,7 @@ from agents.evaluation.rows import ResultRow, read_csv
 from agents.evaluation.seeds import group_seed_table, seed_table, stochastic_rows, summarise_seeds
 from agents.evaluation.summary import summarise
 from agents.evaluation.tables import (
+    aggregate_table,
     comparison_table,
     entries,
     excess_table,
@@ -210,6 +211,12 @@ def _gaps(
     """Tables of gaps to reference values."""
     if not rows:
         return
+    if any(row.reference == 0.0 for row in rows):
+        yield (
+            "Sum of the objectives over that of the best known values, less 1, in percent: some of those are zero.\n\n"
+            f"{aggregate_table(rows, benchmark)}\nMean gaps, over the instances whose best known value is not zero:\n\n"
+        )
+        benchmark = benchmark.select([name for name, known in benchmark.references.items() if known.value != 0.0])
     own = entries(rows, benchmark)
     published = results / "literature" / f"{definition.name}_{benchmark.name}.csv"
     literature = read_literature(published, benchmark.groups) if published.exists() else []

@@ -25,7 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     folders = {name: definition.config.__module__.split(".")[1] for name, definition in problems().items()}
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
-        definition = getattr(parameters.get("case"), "definition", parameters.get("definition"))
+        named = problems().get(str(parameters.get("name")))
+        definition = getattr(parameters.get("case"), "definition", parameters.get("definition", named))
         parts = item.path.parts
         if isinstance(definition, ProblemDefinition):
             item.add_marker(pytest.mark.xdist_group(folders.get(definition.name, definition.name)))

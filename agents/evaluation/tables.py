@@ -141,6 +141,40 @@ def excess_table(rows: Sequence[ResultRow], benchmark: Benchmark) -> str:
     return markdown_table(["method", "setting", *(groups or ["mean"])], [line for _, line in lines])
 
 
+def aggregate_table(rows: Sequence[ResultRow], benchmark: Benchmark) -> str:
+    """Sum of the objectives over that of the reference values, less 1, in percent, by method and group.
+
+    It counts instances whose best value is zero, for which a gap of their own is undefined. A method is left out of
+    groups that it has not run whole.
+    """
+    known = {name: reference.value for name, reference in benchmark.references.items()}
+    names = [instance.name for instance in benchmark.instances if instance.name in known]
+    groups = group_names(benchmark.groups, names)
+    members = {group: [name for name in names if benchmark.groups.get(name, "") == group] for group in groups}
+    objectives: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in rows:
+        objectives.setdefault((row.method, row.variant), {}).setdefault(row.instance, []).append(row.objective)
+    lines = []
+    for (method, variant), of_instance in objectives.items():
+        sums = [
+            None if any(name not in of_instance for name in chosen) else _excess(of_instance, known, chosen)
+            for chosen in (*(members[group] for group in groups), names)
+        ]
+        cells = ["" if value is None else f"{value:.2f}" for value in sums]
+        order = np.inf if sums[-1] is None else sums[-1]
+        lines.append((order, [f"`{method}`", f"`{variant}`" if variant else "", *cells]))
+    lines.sort(key=lambda line: line[0])
+    return markdown_table(["method", "setting", *groups, "all"], [line for _, line in lines])
+
+
+def _excess(
+    objectives: Mapping[str, Sequence[float]], known: Mapping[str, float], names: Sequence[str]
+) -> float | None:
+    """Sum of mean objectives over that of known ones, less 1, in percent; None where those are all zero."""
+    total = sum(known[name] for name in names)
+    return 100.0 * (sum(float(np.mean(objectives[name])) for name in names) / total - 1.0) if total else None
+
+
 def objective_table(rows: Sequence[ResultRow], benchmark: Benchmark) -> str:
     """Mean objective by method and group, best first, for instances whose best objective may be zero.
 

@@ -180,7 +180,7 @@ def finish_by_rule(
     priority, free = np.empty(jobs), np.empty(jobs, np.bool_)
     cost, place = 0, 0
     while True:
-        first, some = np.int64(2**62), False
+        first, some = 2**62, False
         for j in range(jobs):
             if left[j]:
                 first, some = min(first, release[j]), True

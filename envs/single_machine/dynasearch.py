@@ -67,9 +67,9 @@ def improve(order: Integers, time: Integers, weight: Integers, due: Integers) ->
                 gain = now - _segment(order, first, last, move, begins[first], time, weight, due) + gains[first]
                 if gain > gains[last + 1]:
                     gains[last + 1], from_place[last + 1], moves[last + 1] = gain, first, move
-    end = jobs
+    end: int = jobs
     while end > 0:
-        first, last, move = from_place[end], end - 1, moves[end]
+        first, last, move = int(from_place[end]), end - 1, moves[end]
         if move == _SWAP:
             order[first], order[last] = order[last], order[first]
         elif move == _FORWARD:

@@ -40,7 +40,7 @@ def _augmented(
     left, free, priority = np.ones(jobs, np.bool_), np.empty(jobs, np.bool_), np.empty(jobs)
     clock = 0
     for count in range(1, jobs + 1):
-        first = np.int64(2**62)
+        first = 2**62
         for j in range(jobs):
             if left[j]:
                 first = min(first, release[j])

@@ -101,7 +101,7 @@ def _priority(
     if kind == SLACK:
         return float(slack)
     if kind == ATC:
-        return -weight / time * np.exp(-max(slack, 0) / (look_ahead * mean))
+        return float(-weight / time * np.exp(-max(slack, 0) / (look_ahead * mean)))
     if kind == COVERT:
         return -weight / time * max(0.0, 1.0 - max(slack, 0) / (look_ahead * time))
     modified = max(1.1 * time + clock, float(due))

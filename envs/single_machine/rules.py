@@ -34,8 +34,8 @@ def _rule(name: str, kind: str, source: str, look_ahead: float = 1.0) -> Rule:
         scores = np.full(state.mask.shape, np.inf)
         for lane, jobs in enumerate(state.jobs.tolist()):
             free = np.ones(jobs, np.bool_) if kind in STATIC else state.mask[lane, :jobs]
-            columns = (each[lane, :jobs] for each in (state.time, state.weight, state.due))
-            write_priorities(code, look_ahead, *columns, free, int(state.clock[lane]), scores[lane, :jobs])
+            time, weight, due = (each[lane, :jobs] for each in (state.time, state.weight, state.due))
+            write_priorities(code, look_ahead, time, weight, due, free, int(state.clock[lane]), scores[lane, :jobs])
         return _ranked(scores, state.due, state.time)
 
     return Rule(name, priority, source)

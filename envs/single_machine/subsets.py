@@ -46,7 +46,8 @@ def _optimum(
             if chosen >> j & 1 and cost[before] + weight[j] * max(0, finished - due[j]) == cost[chosen]:
                 order[place], chosen = j, before
                 break
-    return cost[-1]
+    least_of_all: int = cost[-1]
+    return least_of_all
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class SingleMachineInstance:
 
     def __post_init__(self) -> None:
         """Takes sequences for arrays and checks every number."""
+        if not len(self.time):
+            raise UsageError(f"{self.name}: time is empty; expected at least one job")
         if self.release is None:
             object.__setattr__(self, "release", np.zeros(len(self.time), np.int64))
         for column in _COLUMNS:
@@ -44,8 +46,6 @@ class SingleMachineInstance:
             array = given.astype(np.int64)
             array.flags.writeable = False
             object.__setattr__(self, column, array)
-        if not len(self.time):
-            raise UsageError(f"{self.name}: time is empty; expected at least one job")
         for column, low in zip(_COLUMNS, (1, 0, -_LARGEST, 0), strict=True):
             array = getattr(self, column)
             if len(array) != len(self.time):
