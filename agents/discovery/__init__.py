@@ -1,0 +1,1 @@
+"""Discovery of dispatching rules: a search over formulas in the protocol's named features."""
