@@ -183,10 +183,10 @@ def _convert(tree: ast.expr) -> Expression:
             return Expression(feature=name)
         case ast.Attribute(value=ast.Name(id=owner), attr=name):
             return Expression(feature=f"{owner}.{name}")
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return Expression(value=-float(value))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            inner = _convert(operand)
-            plain = not inner.operator and not inner.feature
-            return Expression(value=-inner.value) if plain else _call("negative", inner)
+            return _call("negative", _convert(operand))
         case ast.BinOp(op=symbol, left=left, right=right) if type(symbol) in _SYMBOLS:
             return _call(_SYMBOLS[type(symbol)], _convert(left), _convert(right))
         case ast.Compare(left=left, ops=[ast.Lt()], comparators=[right]):

@@ -1,11 +1,13 @@
 """The named features that a formula may read of an observation, for every kind of node that an action may pick.
 
 A node's own features have their plain names (``processing_time``). Those of its neighbours, meaned over the edges of
-one kind, and those of the context stand behind the other's name (``machine.remaining_load``, ``context.now``).
+one kind, and those of the context stand behind the other's name (``machine.remaining_load``, ``context.now``). What of
+a name is no letter or digit becomes an underscore.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -49,14 +51,19 @@ def _of_candidate(spec: GraphSpec, candidate: str) -> Iterable[tuple[str, Reader
             for name, key, column in _columns(spec, other):
                 yield f"{owner}.{name}", _meaned(spec, edge, side, key, column)
     for column, feature in enumerate(spec.context):
-        yield f"{CONTEXT}.{feature.name}", _own(CONTEXT, column)
+        yield f"{CONTEXT}.{_identifier(feature.name)}", _own(CONTEXT, column)
 
 
 def _columns(spec: GraphSpec, node: str) -> Iterable[tuple[str, str, int]]:
     kind = spec.node(node)
     for key, features in ((kind.static_key, kind.static), (kind.dynamic_key, kind.dynamic)):
         for column, feature in enumerate(features):
-            yield feature.name, key, column
+            yield _identifier(feature.name), key, column
+
+
+def _identifier(name: str) -> str:
+    """The name of a feature as a word of a formula."""
+    return re.sub(r"\W+", "_", name).strip("_")
 
 
 def _own(key: str, column: int) -> Reader:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from agents.discovery.expression import OPERATORS
@@ -37,7 +37,7 @@ def proposals(
         "problem": problem,
         "features": {kind: list(known) for kind, known in readers(spec).items()},
         "operators": {name: list(operator.takes) for name, operator in OPERATORS.items()},
-        "best": [{"formulas": _texts(rule), "cost": cost} for rule, cost in best],
+        "best": [{"formulas": rule.texts(), "cost": cost} for rule, cost in best],
     }
     try:
         done = subprocess.run(
@@ -57,10 +57,6 @@ def proposals(
         except UsageError:
             refused += 1
     return read, refused
-
-
-def _texts(rule: Formulas) -> Mapping[str, str]:
-    return {kind: str(expression) for kind, expression in rule.by_kind.items()}
 
 
 def _given(line: str, spec: GraphSpec) -> dict[str, str]:

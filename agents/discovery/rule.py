@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from agents.discovery.expression import Expression, parse
 from agents.discovery.features import Reader, read, readers
-from agents.dispatcher import Dispatcher, Seeds, least_legal
+from agents.dispatcher import least_legal
 from envs.core import GraphVectorEnv, Observation, ProblemDefinition, UsageError
 from envs.core.fields import naming, read_text, shorten
 from envs.core.files import write_text
@@ -32,6 +32,10 @@ class Formulas:
     """
 
     by_kind: Mapping[str, Expression]
+
+    def texts(self) -> dict[str, str]:
+        """The formulas as text, by kind of candidate."""
+        return {kind: str(expression) for kind, expression in self.by_kind.items()}
 
     @property
     def size(self) -> int:
@@ -84,14 +88,6 @@ class FormulaDispatcher:
             self.formulas.priorities(env.problem.spec, self._readers, observation), observation[ACTION_MASK]
         )
 
-    def sampling(self, seed: Seeds, temperature: float = 1.0, threshold: float = 0.0) -> Dispatcher:
-        """Refuses: a formula has values, not probabilities.
-
-        Raises:
-            UsageError: Always.
-        """
-        raise UsageError(f"{self.name} is a formula, which is not sampled from; leave out samples")
-
 
 @dataclass(frozen=True)
 class FormulaFile:
@@ -118,7 +114,7 @@ class FormulaFile:
             "name": self.name,
             "problem": self.problem,
             "options": dict(self.options),
-            "formulas": {kind: str(expression) for kind, expression in self.formulas.by_kind.items()},
+            "formulas": self.formulas.texts(),
             "origin": dict(self.origin),
         }
         write_text(path, json.dumps(data, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Rules, solvers, checkpoints and ONNX files behind one interface that the runner drives."""
+"""Rules, solvers, checkpoints, ONNX files and formulas behind one interface that the runner drives."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from agents.discovery.rule import FormulaDispatcher, check_kinds, read_formulas
 from agents.dispatcher import Dispatcher, RandomDispatcher, RuleDispatcher, Seeds
 from agents.evaluation.improvement import split_improvement
 from agents.evaluation.method import Method, describe_settings, draw_seed
@@ -168,7 +169,7 @@ def build_methods(
         written.extend([entry if isinstance(entry, str) else ""] * len(meant))
     if not specifications:
         raise UsageError("methods is empty; expected at least one, for example rule:spt")
-    builders = {"rule": _rule, "solver": _solver, "checkpoint": _checkpoint, "onnx": _onnx}
+    builders = {"rule": _rule, "solver": _solver, "checkpoint": _checkpoint, "onnx": _onnx, "formula": _formula}
     methods = []
     for spec, entry in zip(specifications, written, strict=True):
         start, improved = split_improvement(definition, spec)
@@ -266,6 +267,20 @@ def _onnx(
     from agents.deployment import load_onnx_dispatcher
 
     return _learned(definition, spec, load_onnx_dispatcher(Path(spec.target), definition), options, max_lanes)
+
+
+def _formula(
+    definition: ProblemDefinition, spec: MethodSpecification, options: Mapping[str, Any], max_lanes: int
+) -> Method:
+    if not Path(spec.target).is_file():
+        raise UsageError(f"method {spec}: there is no file {spec.target}")
+    file = read_formulas(spec.target, definition)
+    settings = _Settings(definition, spec, ("name",))
+    chosen = {**options, **file.options, **settings.options}
+    check_kinds(definition.bind(chosen).spec, file.formulas.texts())
+    variant = describe(definition, chosen, {*options, *settings.options}, {})
+    dispatcher = FormulaDispatcher(file.name, file.formulas, chosen)
+    return GreedyMethod(settings.name(file.name), "learned", variant, definition, chosen, dispatcher, max_lanes)
 
 
 def _learned(

@@ -8,7 +8,7 @@ from typing import Any
 
 from envs.core import UsageError
 
-METHOD_KINDS = ("rule", "solver", "checkpoint", "onnx")
+METHOD_KINDS = ("rule", "solver", "checkpoint", "onnx", "formula")
 _EXAMPLES = "rule:spt, solver:cp_sat;time_limit=10 or checkpoint:PATH;samples=128"
 
 Scalar = bool | int | float | str
@@ -20,7 +20,7 @@ class MethodSpecification:
 
     Attributes:
         kind: One of `METHOD_KINDS`.
-        target: Name of the rule or solver, or path of the checkpoint or ONNX file.
+        target: Name of the rule or solver, or path of the checkpoint, ONNX file or file with a formula.
         settings: Everything after it.
     """
 
