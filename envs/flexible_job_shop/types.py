@@ -24,7 +24,8 @@ class FlexibleJobShopInstance:
         name: Name for reports.
         operations: ``(jobs,)`` number of operations of each job, at least 1.
         times: ``(jobs, most operations, machines)`` processing times, `ABSENT` where a machine cannot do an operation,
-            and everywhere behind a job's last operation.
+            and everywhere behind a job's last operation. With set-up times they are at least 1, so that the order of
+            what runs on a machine is plain.
         setups: ``(machines, jobs, jobs)`` time that a machine takes between an operation of one job and the next one,
             of another job; all 0 if left out. The first operation on a machine needs none.
     """
@@ -51,6 +52,8 @@ class FlexibleJobShopInstance:
             raise UsageError(f"{self.name}: setups has shape {self.setups.shape}; expected {(machines, jobs, jobs)}")
         if self.setups.min() < 0 or self.setups.max() > _LARGEST:
             raise UsageError(f"{self.name}: setups has a time outside 0 to {_LARGEST}")
+        if self.setups.any() and (self.times == 0).any():
+            raise UsageError(f"{self.name}: times has a 0 beside set-up times; expected at least 1 with those")
         if self.times.min() < ABSENT or self.times.max() > _LARGEST:
             raise UsageError(f"{self.name}: times has a time outside 0 to {_LARGEST}")
         for job, count in enumerate(self.operations.tolist()):
