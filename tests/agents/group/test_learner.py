@@ -63,8 +63,16 @@ PARTS = [
 ]
 
 
-@pytest.mark.parametrize("name", problems())
-@pytest.mark.parametrize("settings", PARTS, ids=lambda each: each.get("selection", each.get("update", "pool")))
+def parts_and_problems():
+    """Every part with every problem; the slow ones leave two parts a problem and five problems a part at least."""
+    for i, settings in enumerate(PARTS):
+        for j, name in enumerate(problems()):
+            marks = () if (i + j) % 3 == 0 else (pytest.mark.slow,)
+            part = settings.get("selection", settings.get("update", "pool"))
+            yield pytest.param(name, settings, id=f"{part}-{i}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "settings"), parts_and_problems())
 def test_every_part_runs_on_every_problem(name, settings):
     definition = problem(name)
     settings = {
