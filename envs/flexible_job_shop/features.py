@@ -49,10 +49,10 @@ PAIR = (
 )
 
 PAIR_AHEAD = (
-    Feature("excess_of_roll_out", "share of its least", 0.0),
-    Feature("excess_of_roll_out_magnified", "1", 0.0, 1.0),
+    Feature("excess_of_best_roll_out", "share of the least of all pairs", 0.0),
+    Feature("excess_of_best_roll_out_magnified", "1", 0.0, 1.0),
 )
-"""For each rule that is rolled out."""
+"""Over all rules that are rolled out, if there are any; the excess of each follows."""
 
 CONTEXT = (
     _share("share_of_operations_scheduled"),
@@ -66,11 +66,8 @@ CONTEXT = (
 
 def flexible_spec(jobs: int, machines: int, roll_outs: tuple[str, ...]) -> GraphSpec:
     """Returns the graph specification with room for so many jobs and machines."""
-    ahead = tuple(
-        Feature(f"{feature.name}_by_{rule}", feature.unit, feature.low, feature.high)
-        for rule in roll_outs
-        for feature in PAIR_AHEAD
-    )
+    each = tuple(Feature(f"excess_of_roll_out_by_{rule}", PAIR_AHEAD[0].unit, 0.0) for rule in roll_outs)
+    ahead = (*PAIR_AHEAD, *each) if roll_outs else ()
     pairs = jobs * machines
     return GraphSpec(
         nodes=(

@@ -31,7 +31,7 @@ def observe(
     mask: NDArray[np.bool_],
 ) -> None:
     """Writes the observation of ``lanes[i]`` into row ``i``; ``rules`` are ``(n, 2)`` keys of rules to roll out."""
-    ahead = np.empty(state.mask.shape[1])
+    ahead = np.empty((rules.shape[0], state.mask.shape[1]))
     for row, lane in enumerate(lanes):
         jobs, machines = state.size[lane]
         mask[row] = state.mask[lane]
@@ -45,14 +45,8 @@ def observe(
         _write_jobs(state, lane, mean, job_out[row])
         _write_machines(state, lane, mean, machine_out[row])
         pairs = _write_pairs(state, lane, mean, pair_out[row], of[row], on[row])
-        for place in range(rules.shape[0]):
-            roll_outs(state, lane, rules[place, 0], rules[place, 1], ahead)
-            least = max(ahead.min(), 1.0)
-            for pair in range(state.mask.shape[1]):
-                if state.mask[lane, pair]:
-                    excess = ahead[pair] / least - 1.0
-                    pair_out[row, pair, 11 + 2 * place] = min(excess, _FURTHEST)
-                    pair_out[row, pair, 12 + 2 * place] = np.tanh(_FINE * excess)
+        if rules.shape[0] > 0:
+            _write_roll_outs(state, lane, rules, ahead, pair_out[row])
         counts[row, 0], counts[row, 1], counts[row, 2] = jobs, machines, jobs * machines
         counts[row, 3], counts[row, 4] = pairs, pairs
         context[row, 0] = state.scheduled[lane] / state.total[lane]
@@ -60,6 +54,22 @@ def observe(
         context[row, 2] = state.bound[lane] / state.first_bound[lane]
         context[row, 3], context[row, 4] = np.log(jobs), np.log(machines)
         context[row, 5] = able / (state.total[lane] * machines)
+
+
+@njit(cache=True, nogil=True)
+def _write_roll_outs(state: FlexibleState, lane: int, rules: Integers, ahead: NDArray[np.float64], out: Reals) -> None:
+    """Writes the excess of the best roll-out of every pair, and of each, over the best of all pairs and rules."""
+    for place in range(rules.shape[0]):
+        roll_outs(state, lane, rules[place, 0], rules[place, 1], ahead[place])
+    least = max(ahead.min(), 1.0)
+    for pair in range(state.mask.shape[1]):
+        if state.mask[lane, pair]:
+            best = _FURTHEST
+            for place in range(rules.shape[0]):
+                excess = ahead[place, pair] / least - 1.0
+                best = min(best, excess)
+                out[pair, 13 + place] = min(excess, _FURTHEST)
+            out[pair, 11], out[pair, 12] = best, np.tanh(_FINE * best)
 
 
 @njit(cache=True, nogil=True)

@@ -116,7 +116,9 @@ def test_features_by_hand():
     np.testing.assert_allclose(pairs[:, 2], [3 / 4, 5 / 4, 2 / 3, 4 / 3], rtol=1e-6)
     np.testing.assert_allclose(pairs[:, 6], np.array([1, 3, 0, 2]) / mean, rtol=1e-6)
     # Job 0 on 0, then 1 on 1 (0 to 4), 0 on 1 (4 to 6): 6. Job 0 on 1: 7. Job 1 on 0, 0 on 1: 7. Job 1 on 1, 0 on 0: 6.
-    np.testing.assert_allclose(pairs[:, 11], [0, 1 / 6, 1 / 6, 0], rtol=1e-6)
+    for column in (11, 13):
+        np.testing.assert_allclose(pairs[:, column], [0, 1 / 6, 1 / 6, 0], rtol=1e-6)
+    np.testing.assert_allclose(pairs[:, 12], np.tanh(20.0 * pairs[:, 11]), rtol=1e-6)
     np.testing.assert_allclose(observation["machine_dynamic"][:, 1], 0.1 * np.array([3.5, 5.5]) / mean, rtol=1e-6)
     np.testing.assert_array_equal(observation["pair_of_job_index"], [[0, 1, 2, 3], [0, 0, 1, 1]])
     np.testing.assert_array_equal(observation["pair_on_machine_index"], [[0, 1, 2, 3], [0, 1, 0, 1]])
