@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = ROOT / "docs" / "examples" / "single_machine"
+EXAMPLE = ROOT / "docs" / "examples" / "weighted_completion"
 IGNORED = shutil.ignore_patterns("__pycache__", ".*")
 
 
@@ -19,7 +19,7 @@ def project_with_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in ("envs", "agents", "models", "tests/conformance"):
         shutil.copytree(ROOT / folder, tree / folder, ignore=IGNORED)
     shutil.copy(ROOT / "pyproject.toml", tree)
-    shutil.copytree(EXAMPLE, tree / "envs" / "single_machine", ignore=IGNORED)
+    shutil.copytree(EXAMPLE, tree / "envs" / "weighted_completion", ignore=IGNORED)
     return tree
 
 
@@ -44,8 +44,8 @@ def test_smiths_rule_dispatches_the_optimum(project_with_example: Path):
 import itertools
 import numpy as np
 from envs.core import make_vector_env, problem
-definition = problem("single_machine")
-env = make_vector_env("single_machine", 20, jobs=(5, 5))
+definition = problem("weighted_completion")
+env = make_vector_env("weighted_completion", 20, jobs=(5, 5))
 env.reset(seed=0)
 instances = [env.instance(lane) for lane in range(20)]
 for _ in range(5):
@@ -74,7 +74,7 @@ def test_example_is_found_and_passes_the_conformance_suite(project_with_example:
         "-p",
         "no:cacheprovider",
         "-k",
-        "single_machine",
+        "weighted_completion",
     )
     assert " passed" in output
     assert "failed" not in output
@@ -82,4 +82,4 @@ def test_example_is_found_and_passes_the_conformance_suite(project_with_example:
 
 @pytest.mark.slow
 def test_example_is_typed_like_the_rest(project_with_example: Path):
-    assert "Success" in run(project_with_example, "-m", "mypy", "-p", "envs.single_machine")
+    assert "Success" in run(project_with_example, "-m", "mypy", "-p", "envs.weighted_completion")

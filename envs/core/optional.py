@@ -33,3 +33,31 @@ def import_highspy(solver: str) -> Any:
     except ImportError as error:
         raise UsageError(f"{solver} needs highspy, {_INSTALL}") from error
     return highspy
+
+
+def new_highs(highspy: Any, *, threads: int, seed: int) -> Any:
+    """Returns a silent HiGHS solver that searches to proven optimality.
+
+    The threads of HiGHS belong to the process: a solver that asks for another number than the one before it is refused
+    unless the scheduler is made anew, as it is here.
+
+    Args:
+        highspy: The module.
+        threads: Threads of HiGHS.
+        seed: Its random seed.
+    """
+    highspy.Highs.resetGlobalScheduler(True)
+    solver = highspy.Highs()
+    for option, value in (("output_flag", False), ("threads", threads), ("random_seed", seed), ("mip_rel_gap", 0.0)):
+        solver.setOptionValue(option, value)
+    return solver
+
+
+def run_highs(highspy: Any, solver: Any) -> None:
+    """Runs a HiGHS solver.
+
+    Raises:
+        RuntimeError: HiGHS refuses the model or an option.
+    """
+    if solver.run() == highspy.HighsStatus.kError:
+        raise RuntimeError(f"HiGHS failed: {solver.modelStatusToString(solver.getModelStatus())}")

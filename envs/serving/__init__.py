@@ -84,6 +84,7 @@ _SMALL: Mapping[str, Any] = MappingProxyType(
         "rates": (5.0, 20.0),
         "variation": 2.0,
         "longest": 250,
+        "scales": (0.5, 1.0),
         "prediction_noise": 0.5,
         "first_token": 0.3,
         "between_tokens": 0.02,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from envs.core.errors import UnsolvedError, UsageError
-from envs.core.optional import import_cp_model, import_highspy
+from envs.core.optional import import_cp_model, import_highspy, new_highs, run_highs
 from envs.core.problem import Solver, SolverResult
 from envs.single_machine.heuristics import augmented
 from envs.single_machine.types import JobOrder, SingleMachineInstance
@@ -35,19 +35,12 @@ class _Highs:
             raise UsageError(
                 f"{instance.name} needs {sum(map(len, starts))} time-indexed variables; highs takes {MOST_VARIABLES}"
             )
-        solver = highspy.Highs()
-        for option, value in (
-            ("output_flag", False),
-            ("threads", self.workers),
-            ("random_seed", seed),
-            ("mip_rel_gap", 0.0),
-            ("mip_abs_gap", 0.999),
-            ("time_limit", self.time_limit),
-        ):
-            solver.setOptionValue(option, value)
+        solver = new_highs(highspy, threads=self.workers, seed=seed)
+        solver.setOptionValue("mip_abs_gap", 0.999)
+        solver.setOptionValue("time_limit", self.time_limit)
         solver.passModel(_time_indexed(highspy, instance, starts, end))
         guess = augmented(rule="wmdd")(instance)
-        solver.run()
+        run_highs(highspy, solver)
         info = solver.getInfo()
         bound = max(0.0, float(math.ceil(info.mip_dual_bound - 1e-6))) if math.isfinite(info.mip_dual_bound) else 0.0
         if not math.isfinite(info.objective_function_value) or info.primal_solution_status != _FEASIBLE:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from envs.core.optional import import_highspy
+from envs.core.optional import import_highspy, new_highs, run_highs
 from envs.vm_rescheduling.linear import LinearModel
 from envs.vm_rescheduling.types import Floats
 
@@ -46,22 +46,15 @@ def solve_highs(
     """
     highspy = import_highspy("highs")
     deadline = time.perf_counter() + time_limit
-    solver = highspy.Highs()
-    for option, value in (
-        ("output_flag", False),
-        ("threads", threads),
-        ("random_seed", seed),
-        ("mip_rel_gap", 0.0),
-        ("mip_abs_gap", 1e-6 if all(float(cost).is_integer() for cost in model.cost) else 1e-9),
-    ):
-        solver.setOptionValue(option, value)
+    solver = new_highs(highspy, threads=threads, seed=seed)
+    solver.setOptionValue("mip_abs_gap", 1e-6 if all(float(cost).is_integer() for cost in model.cost) else 1e-9)
     solver.passModel(_problem(highspy, model))
     if start is not None:
         solution = highspy.HighsSolution()
         solution.col_value = start.tolist()
         solver.setSolution(solution)
     solver.setOptionValue("time_limit", max(0.01, deadline - time.perf_counter()))
-    solver.run()
+    run_highs(highspy, solver)
     status, info = solver.getModelStatus(), solver.getInfo()
     if status == highspy.HighsModelStatus.kInfeasible:
         return Optimum(None, math.inf, True)

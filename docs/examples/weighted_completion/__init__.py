@@ -1,19 +1,19 @@
 """Total weighted completion time on a single machine: the example of the tutorial "Add a problem"."""
 
 from envs.core import Benchmark, ProblemDefinition, Reference
-from envs.single_machine.env import SingleMachine, SingleMachineConfig, fit
-from envs.single_machine.instance import Sequence, SingleMachineInstance, read_instance, to_rows
-from envs.single_machine.rules import RULES, Smith
-from envs.single_machine.verify import verify
+from envs.weighted_completion.env import WeightedCompletion, WeightedCompletionConfig, fit
+from envs.weighted_completion.instance import Sequence, WeightedCompletionInstance, read_instance, to_rows
+from envs.weighted_completion.rules import RULES, Smith
+from envs.weighted_completion.verify import verify
 
 
 def _two_jobs() -> Benchmark:
-    instance = SingleMachineInstance("two_jobs", times=(3, 1), weights=(1, 2))
+    instance = WeightedCompletionInstance("two_jobs", times=(3, 1), weights=(1, 2))
     best = Reference(6.0, "both sequences compared by hand", is_bound=False, lower_bound=6.0)
     return Benchmark("two_jobs", (instance,), {"two_jobs": best}, {"two_jobs": "2"})
 
 
-def _chart(instance: SingleMachineInstance, solution: Sequence) -> str:
+def _chart(instance: WeightedCompletionInstance, solution: Sequence) -> str:
     bars = "".join(
         f'<rect x="{row["start"]}" y="0" width="{row["end"] - row["start"]}" height="20" stroke="white"/>'
         for row in to_rows(instance, solution)
@@ -22,10 +22,10 @@ def _chart(instance: SingleMachineInstance, solution: Sequence) -> str:
 
 
 PROBLEM = ProblemDefinition(
-    name="single_machine",
-    env_id="dispatchlab/SingleMachine-v0",
-    config=SingleMachineConfig,
-    make=SingleMachine,
+    name="weighted_completion",
+    env_id="dispatchlab/WeightedCompletion-v0",
+    config=WeightedCompletionConfig,
+    make=WeightedCompletion,
     fit=fit,
     verify=verify,
     read_instance=read_instance,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from envs.core import UsageError
-from envs.single_machine.instance import Sequence, SingleMachineInstance
+from envs.weighted_completion.instance import Sequence, WeightedCompletionInstance
 
 
-def verify(instance: SingleMachineInstance, solution: Sequence) -> float:
+def verify(instance: WeightedCompletionInstance, solution: Sequence) -> float:
     """Returns the total weighted completion time.
 
     Raises:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from envs.core import EdgeType, Feature, GraphSpec, NodeType, Observation, Problem, UsageError
 from envs.core.spec import ACTION_MASK, CONTEXT, COUNTS
-from envs.single_machine import dynamics
-from envs.single_machine.dynamics import State
-from envs.single_machine.instance import Sequence, SingleMachineInstance
+from envs.weighted_completion import dynamics
+from envs.weighted_completion.dynamics import State
+from envs.weighted_completion.instance import Sequence, WeightedCompletionInstance
 
 
 @dataclass(frozen=True)
-class SingleMachineConfig:
+class WeightedCompletionConfig:
     """Options of the environment.
 
     Attributes:
@@ -50,10 +50,10 @@ def make_spec(capacity: int) -> GraphSpec:
     return GraphSpec((job, machine), edges, actions=("job",), context=(Feature("share of jobs done", "1", 0, 1),))
 
 
-class SingleMachine(Problem[State, SingleMachineInstance, Sequence]):
+class WeightedCompletion(Problem[State, WeightedCompletionInstance, Sequence]):
     """Total weighted completion time on one machine, 1 || sum w_j C_j: an action picks the job to run next."""
 
-    def __init__(self, config: SingleMachineConfig) -> None:
+    def __init__(self, config: WeightedCompletionConfig) -> None:
         """Checks the options and declares the graph."""
         fewest, most = config.jobs
         capacity = config.max_jobs or most
@@ -76,7 +76,7 @@ class SingleMachine(Problem[State, SingleMachineInstance, Sequence]):
         """Begins episodes on drawn instances."""
         dynamics.draw(state, lanes, *self.config.jobs)
 
-    def load(self, state: State, lane: int, instance: SingleMachineInstance) -> None:
+    def load(self, state: State, lane: int, instance: WeightedCompletionInstance) -> None:
         """Begins an episode on a given instance."""
         jobs = len(instance.times)
         if jobs > self.capacity:
@@ -131,11 +131,11 @@ class SingleMachine(Problem[State, SingleMachineInstance, Sequence]):
         unit: NDArray[np.float64] = (state.weights.sum(axis=1) * state.times.sum(axis=1)).astype(np.float64)
         return unit
 
-    def instance(self, state: State, lane: int) -> SingleMachineInstance:
+    def instance(self, state: State, lane: int) -> WeightedCompletionInstance:
         """Returns the instance of a lane."""
         jobs = int(state.jobs[lane])
         times, weights = state.times[lane, :jobs], state.weights[lane, :jobs]
-        return SingleMachineInstance(f"drawn-{lane}", tuple(times.tolist()), tuple(weights.tolist()))
+        return WeightedCompletionInstance(f"drawn-{lane}", tuple(times.tolist()), tuple(weights.tolist()))
 
     def solution(self, state: State, lane: int) -> Sequence:
         """Returns the completion times of a lane."""
@@ -154,7 +154,7 @@ class SingleMachine(Problem[State, SingleMachineInstance, Sequence]):
         return picture
 
 
-def fit(instances: AnySequence[SingleMachineInstance]) -> dict[str, Any]:
+def fit(instances: AnySequence[WeightedCompletionInstance]) -> dict[str, Any]:
     """Returns the capacity that the instances need."""
     most = max(len(instance.times) for instance in instances)
     return {"max_jobs": most, "jobs": (1, most)}

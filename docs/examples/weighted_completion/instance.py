@@ -13,7 +13,7 @@ from envs.core import UsageError
 
 
 @dataclass(frozen=True)
-class SingleMachineInstance:
+class WeightedCompletionInstance:
     """Jobs that one machine processes one after the other.
 
     Attributes:
@@ -38,7 +38,7 @@ class Sequence:
     completions: NDArray[np.int64]
 
 
-def read_instance(path: Path) -> SingleMachineInstance:
+def read_instance(path: Path) -> WeightedCompletionInstance:
     """Reads one ``time weight`` pair a line.
 
     Raises:
@@ -57,10 +57,10 @@ def read_instance(path: Path) -> SingleMachineInstance:
     if not jobs:
         raise UsageError(f"{path} is empty; expected one line for each job")
     times, weights = zip(*jobs, strict=True)
-    return SingleMachineInstance(path.stem, times, weights)
+    return WeightedCompletionInstance(path.stem, times, weights)
 
 
-def to_rows(instance: SingleMachineInstance, solution: Sequence) -> list[dict[str, Any]]:
+def to_rows(instance: WeightedCompletionInstance, solution: Sequence) -> list[dict[str, Any]]:
     """Returns one row for each job."""
     pairs = zip(instance.times, solution.completions.tolist(), strict=True)
     return [{"job": job, "start": end - time, "end": end} for job, (time, end) in enumerate(pairs)]

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.core import Rule, SolverResult
-from envs.single_machine.dynamics import State
-from envs.single_machine.instance import Sequence, SingleMachineInstance
+from envs.weighted_completion.dynamics import State
+from envs.weighted_completion.instance import Sequence, WeightedCompletionInstance
 
 SMITH = 'Smith, "Various optimizers for single-stage production", Naval Research Logistics Quarterly 3, 1956'
 
@@ -31,7 +31,7 @@ RULES = {
 class Smith:
     """Sorts the jobs by time over weight, which is optimal."""
 
-    def __call__(self, instance: SingleMachineInstance, /, *, seed: int = 0) -> SolverResult:
+    def __call__(self, instance: WeightedCompletionInstance, /, *, seed: int = 0) -> SolverResult:
         """Returns the optimal sequence; there is nothing random in it."""
         times, weights = np.array(instance.times), np.array(instance.weights)
         order = np.argsort(times / weights, kind="stable")
