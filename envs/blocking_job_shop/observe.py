@@ -203,6 +203,7 @@ def _write_wait(s: BlockingState, lane: int, out: Reals) -> None:
     for m in range(s.size[lane, 2]):
         if is_processing(s, lane, m) or not s.machine_up[lane, m]:
             least = min(least, time_to_free(s, lane, m))
+    out[:] = 0.0
     out[0] = s.mask[lane, s.job_next.shape[1]]
     out[1] = least / s.mean_time[lane] if least < np.inf else 0.0
 
