@@ -142,5 +142,5 @@ def _check_order(instance: BlockingJobShopInstance, stays: list[list[_Stay]]) ->
             path.append(move)
             move = before[move]
         if move in path:
-            jobs = ", ".join(str(job) for job, _ in path[path.index(move) :])
+            jobs = ", ".join(str(job) for job in sorted({job for job, _ in path[path.index(move) :]}))
             raise UsageError(f"{instance.name}: jobs {jobs} change places at one moment, which needs the option swap")
