@@ -68,7 +68,12 @@ def test_features_of_neighbours_and_context_by_hand():
     np.testing.assert_array_equal(known["context.log_jobs"](observation)[:, 0], observation["context"][:, 3])
 
 
-@pytest.mark.parametrize("name", problems())
+FAST = ("job_shop", "flexible_job_shop", "vm_rescheduling")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in problems()]
+)
 def test_any_formula_runs_on_any_problem(name):
     definition = problem(name)
     options = definition.variants[0]
