@@ -98,7 +98,7 @@ def _tell(console: Console, progress: Progress) -> None:
 
 
 def _print(console: Console, found: Sequence[Found], costs: Mapping[str, float]) -> None:
-    table = Table("rule", "nodes", "search", "validation", title="mean objective over its unit of reward")
+    table = Table("rule", "nodes", "search", "validation", title="mean objective over its scale")
     lines = [(each.validation, str(each.formulas), str(each.formulas.size), f"{each.cost:.5f}") for each in found[:5]]
     lines += [(cost, name, "", "") for name, cost in costs.items()]
     for validation, name, size, cost in sorted(lines):

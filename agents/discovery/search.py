@@ -14,7 +14,7 @@ from agents.discovery.config import DiscoveryConfig
 from agents.discovery.features import readers
 from agents.discovery.propose import proposals
 from agents.discovery.rule import FormulaDispatcher, Formulas
-from agents.discovery.trial import Trial
+from agents.discovery.trial import Trial, scales_of
 from agents.discovery.variation import Variation
 from agents.dispatcher import Dispatcher
 from agents.rollout import roll_out
@@ -33,7 +33,7 @@ class Progress:
         alike: Formulas that decide like an earlier one, and were not.
         refused: Lines of the proposing command that could not be read.
         seconds: Time of the processor.
-        cost: Mean objective of the best formula, over the unit of reward.
+        cost: Mean objective of the best formula, over its scale.
         best: The formula.
     """
 
@@ -52,8 +52,8 @@ class Found:
 
     Attributes:
         formulas: The rule.
-        cost: Mean objective on the instances of the search, over the unit of reward.
-        validation: Mean verified objective on the validation instances, over the same.
+        cost: Mean objective on the instances of the search, over its scale.
+        validation: Mean verified objective on the validation instances, likewise.
     """
 
     formulas: Formulas
@@ -91,7 +91,8 @@ class Search:
         self._definition, self._config, self._watch = definition, config, watch
         self._behaviour = {key: options[key] for key in definition.behaviour if key in options}
         instances = drawn_instances(definition, options, config.instances, config.seed)
-        self._trial = Trial(definition, self._behaviour, instances, config.seed)
+        scales = scales_of(definition, self._behaviour, instances, config.measure, config.seed)
+        self._trial = Trial(definition, self._behaviour, instances, scales, config.seed)
         later = {**options, **validation_options}
         self.validation = drawn_instances(definition, later, config.validation_instances, _VALIDATION + config.seed)
         self._spec = definition.bind({**self._behaviour, **definition.fit(instances)}).spec
@@ -204,18 +205,17 @@ class Search:
         return sorted(found, key=lambda each: each.validation)
 
     def validation_cost(self, rule: Formulas) -> float:
-        """Returns the mean verified objective on the validation instances, over the unit of reward."""
+        """Returns the mean verified objective on the validation instances, over its scale."""
         return self.cost_of(FormulaDispatcher("formula", rule, self._behaviour))
 
     def cost_of(self, dispatcher: Dispatcher) -> float:
         """Returns the same for any dispatcher."""
         outcomes = roll_out(self._definition, self._behaviour, self.validation, dispatcher, seed=self._config.seed)
-        return float(np.mean([outcome.objective / unit for outcome, unit in zip(outcomes, self._units, strict=True)]))
+        return float(
+            np.mean([outcome.objective / scale for outcome, scale in zip(outcomes, self._scales, strict=True)])
+        )
 
     @cached_property
-    def _units(self) -> list[float]:
-        options = {**self._behaviour, **self._definition.fit(self.validation)}
-        env = GraphVectorEnv(self._definition.bind(options), len(self.validation))
-        _, info = env.reset(seed=self._config.seed, options={"instances": self.validation})
-        units: list[float] = info["reward_unit"].tolist()
-        return units
+    def _scales(self) -> list[float]:
+        config = self._config
+        return scales_of(self._definition, self._behaviour, self.validation, config.measure, config.seed)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from agents.discovery.features import readers
 from agents.discovery.rule import Formulas
-from agents.dispatcher import least_legal
-from agents.rollout import group_by_size
+from agents.dispatcher import RuleDispatcher, least_legal
+from agents.rollout import group_by_size, roll_out
 from envs.core import GraphVectorEnv, Observation, ProblemDefinition
 from envs.core.spec import ACTION_MASK
 
@@ -22,6 +22,27 @@ _PROBES = 200
 """Observations by which formulas that decide alike are told."""
 
 
+def scales_of(
+    definition: ProblemDefinition, options: Mapping[str, Any], instances: Sequence[Any], measure: str, seed: int
+) -> list[float]:
+    """Returns what objectives of the instances are divided by, see `agents.discovery.config.DiscoveryConfig.measure`.
+
+    Of the least objectives of the rules none counts for less than a fiftieth of their mean, so that those of (nearly)
+    zero do not decide alone.
+    """
+    if measure == "unit":
+        env = GraphVectorEnv(definition.bind({**options, **definition.fit(instances)}), len(instances))
+        _, info = env.reset(seed=seed, options={"instances": list(instances)})
+        units: list[float] = info["reward_unit"].tolist()
+        return units
+    least = np.full(len(instances), np.inf)
+    for rule in definition.rules.values():
+        outcomes = roll_out(definition, options, instances, RuleDispatcher(rule), seed=seed)
+        least = np.minimum(least, [outcome.objective for outcome in outcomes])
+    floored: list[float] = np.maximum(least, max(0.02 * float(least.mean()), 1e-9)).tolist()
+    return floored
+
+
 class Trial:
     """Runs formulas on fixed instances.
 
@@ -29,20 +50,28 @@ class Trial:
         definition: The problem.
         options: Options of the environment.
         instances: The instances.
+        scales: What their objectives are divided by.
         seed: Seed of what the environment draws, the same for every formula.
     """
 
     def __init__(
-        self, definition: ProblemDefinition, options: Mapping[str, Any], instances: Sequence[Any], seed: int
+        self,
+        definition: ProblemDefinition,
+        options: Mapping[str, Any],
+        instances: Sequence[Any],
+        scales: Sequence[float],
+        seed: int,
     ) -> None:
         """Groups the instances by size."""
         self._definition, self._options, self._seed = definition, dict(options), seed
-        self._groups = [[instances[i] for i in group] for group in group_by_size(definition, instances)]
+        groups = group_by_size(definition, instances)
+        self._groups = [[instances[i] for i in group] for group in groups]
+        self._scales = [np.array([scales[i] for i in group]) for group in groups]
         self._envs: dict[tuple[int, int], GraphVectorEnv] = {}
         self._probes: list[Observation] = []
 
     def costs(self, rules: Sequence[Formulas]) -> NDArray[np.float64]:
-        """Returns the mean objective over its unit of reward, one a rule."""
+        """Returns the mean objective over its scale, one a rule."""
         sums, count = np.zeros(len(rules)), 0
         for number, group in enumerate(self._groups):
             at_once = max(1, MAX_LANES // len(group))
@@ -74,13 +103,12 @@ class Trial:
         return self._envs[number, copies]
 
     def _run(self, number: int, rules: Sequence[Formulas]) -> NDArray[np.float64]:
-        """Objectives over their units, ``(rules, instances)``."""
+        """Objectives over their scales, ``(rules, instances)``."""
         group = self._groups[number]
         env = self._env(number, len(rules))
         spec, lanes = env.problem.spec, len(group)
         known = readers(spec)
-        observation, info = env.reset(seed=[self._seed] * env.num_envs, options={"instances": group * len(rules)})
-        units = info["reward_unit"]
+        observation, _ = env.reset(seed=[self._seed] * env.num_envs, options={"instances": group * len(rules)})
         running = np.ones(env.num_envs, np.bool_)
         while running.any():
             priorities = []
@@ -90,7 +118,7 @@ class Trial:
             actions = least_legal(np.concatenate(priorities), observation[ACTION_MASK])
             observation, _, terminated, _, info = env.step(actions)
             running &= ~terminated
-        return np.asarray(info["objective"] / units).reshape(len(rules), lanes)
+        return np.asarray(info["objective"]).reshape(len(rules), lanes) / self._scales[number]
 
     def _collect(self) -> list[Observation]:
         """Observations along random episodes, from the first group."""

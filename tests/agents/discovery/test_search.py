@@ -12,11 +12,12 @@ from agents.discovery.features import readers
 from agents.discovery.propose import proposals
 from agents.discovery.rule import FormulaDispatcher, FormulaFile, Formulas, check_kinds, read_formulas
 from agents.discovery.search import Search, drawn_instances
-from agents.discovery.trial import Trial
+from agents.discovery.trial import Trial, scales_of
 from agents.discovery.variation import Variation
 from agents.dispatcher import RuleDispatcher
 from agents.rollout import roll_out
 from envs.core import GraphVectorEnv, UsageError, problem, problems
+from envs.single_machine.types import SingleMachineInstance
 
 JOB_SHOP = problem("job_shop")
 OPTIONS = {"builder": "non_delay", "sizes": ((4, 3), (3, 3))}
@@ -48,7 +49,8 @@ def test_formulas_that_are_rules_decide_like_them(instances, text, rule):
         known = roll_out(JOB_SHOP, behaviour, instances, RuleDispatcher(JOB_SHOP.rules[rule]))
         assert [each.objective for each in found] == [each.objective for each in known]
     units = [instance.lower_bound for instance in instances]
-    cost = Trial(JOB_SHOP, behaviour, instances, 0).costs([formulas(text)])
+    assert scales_of(JOB_SHOP, behaviour, instances, "unit", 0) == units
+    cost = Trial(JOB_SHOP, behaviour, instances, units, 0).costs([formulas(text)])
     assert cost == pytest.approx([np.mean([each.objective / unit for each, unit in zip(found, units, strict=True)])])
 
 
@@ -90,8 +92,28 @@ def test_any_formula_runs_on_any_problem(name):
         assert observation["action_mask"][[0, 1], actions].all()
 
 
+def test_the_best_rule_of_every_instance_is_a_scale(instances):
+    """The objectives of the rules that follow roll-outs are among them: no rule is below 1."""
+    behaviour = {"builder": "non_delay"}
+    scales = scales_of(JOB_SHOP, behaviour, instances, "best_rule", 0)
+    runs = [
+        [each.objective for each in roll_out(JOB_SHOP, behaviour, instances, RuleDispatcher(rule))]
+        for rule in JOB_SHOP.rules.values()
+    ]
+    assert scales == np.min(runs, axis=0).tolist()
+
+
+def test_scales_of_nothing_are_kept_from_deciding_alone():
+    """Of two single machines one is in time under every good rule: it counts as if its scale were a fiftieth."""
+    late, early = (
+        SingleMachineInstance(name, [4, 5], [1, 1], [due, due]) for name, due in (("late", 0), ("early", 90))
+    )
+    scales = scales_of(problem("single_machine"), {}, [late, early], "best_rule", 0)
+    assert scales == [13.0, pytest.approx(0.02 * 6.5)]
+
+
 def test_formulas_that_decide_alike_are_told(instances):
-    trial = Trial(JOB_SHOP, {"builder": "non_delay"}, instances, 0)
+    trial = Trial(JOB_SHOP, {"builder": "non_delay"}, instances, [1.0] * len(instances), 0)
     same = [
         trial.signature(formulas(text)) for text in ("processing_time", "2 * processing_time", "exp(processing_time)")
     ]
