@@ -118,7 +118,8 @@ class Trial:
             actions = least_legal(np.concatenate(priorities), observation[ACTION_MASK])
             observation, _, terminated, _, info = env.step(actions)
             running &= ~terminated
-        return np.asarray(info["objective"]).reshape(len(rules), lanes) / self._scales[number]
+        scaled: NDArray[np.float64] = np.asarray(info["objective"]).reshape(len(rules), lanes) / self._scales[number]
+        return scaled
 
     def _collect(self) -> list[Observation]:
         """Observations along random episodes, from the first group."""

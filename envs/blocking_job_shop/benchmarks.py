@@ -176,7 +176,7 @@ def _shop(benchmark: str, name: str) -> BlockingJobShopInstance:
     elif name.startswith("ta"):
         seeds = next(one for one in taillard_seeds() if one.name == name)
         machines, times = taillard_matrices(seeds.jobs, seeds.machines, seeds.time_seed, seeds.machine_seed)
-        instance = BlockingJobShopInstance(name, machines, times, seeds.machines)
+        instance = BlockingJobShopInstance(name, machines.astype(np.int64), times.astype(np.int64), seeds.machines)
     else:
         instance = _from_files(benchmark, name)
     expected = best_known()[name].sha256

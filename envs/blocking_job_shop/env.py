@@ -110,7 +110,8 @@ class BlockingJobShop(Problem[BlockingState, BlockingJobShopInstance, Execution]
         self.illegal_action_penalty = config.illegal_action_penalty
         needed = _needed(config.instances) if config.instances else _needed_when_drawn(config)
         given = (config.max_jobs, config.max_operations, config.max_machines)
-        self._capacity = tuple(n if g is None else g for n, g in zip(needed, given, strict=True))
+        jobs, operations, machines = (n if g is None else g for n, g in zip(needed, given, strict=True))
+        self._capacity = (jobs, operations, machines)
         self.spec = blocking_spec(*self._capacity, wait=config.wait, graph=config.graph, roll_outs=config.roll_outs)
         self._rolled_out = np.array([KEYS.index(rule) for rule in config.roll_outs], np.int64)
         self._scratch = allocate(1, *self._capacity, config.wait)
@@ -221,9 +222,10 @@ class BlockingJobShop(Problem[BlockingState, BlockingJobShopInstance, Execution]
         for machine in range(machines):
             shut.extend(self._rated(state, lane, machine))
         columns = list(zip(*shut, strict=True)) or [(), (), ()]
-        times = (state.starts[lane, :jobs, :operations], state.ends[lane, :jobs, :operations])
+        starts, ends = state.starts[lane, :jobs, :operations], state.ends[lane, :jobs, :operations]
         return Execution(
-            *(np.where(moments == NOT_YET, np.nan, moments) for moments in times),
+            np.where(starts == NOT_YET, np.nan, starts),
+            np.where(ends == NOT_YET, np.nan, ends),
             np.array(columns[0], np.int64),
             np.array(columns[1], np.float64),
             np.array(columns[2], np.float64),

@@ -56,7 +56,8 @@ def parse_text(text: str, name: str, source: str) -> BlockingJobShopInstance:
         options[words[0]] = _option(words, f"{source}, line {number}")
         lines[number - 1] = ""
     shop = parse_shop("\n".join(lines), source)
-    return BlockingJobShopInstance(name, shop.machines, shop.times, shop.num_machines, **options)
+    machines, times = shop.machines.astype(np.int64), shop.times.astype(np.int64)
+    return BlockingJobShopInstance(name, machines, times, shop.num_machines, **options)
 
 
 def write_instance(instance: BlockingJobShopInstance, path: str | os.PathLike[str]) -> None:

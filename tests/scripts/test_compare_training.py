@@ -72,6 +72,7 @@ def settings(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_comparison_writes_curves_once(settings, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["scripts/compare_training.py", "comparison=tiny", "output=x"])
     compare_training.run({**settings, "variants": ["slim"]})
