@@ -28,7 +28,7 @@ _SOURCES = {
     "lopnr": f"fewest operations remaining: {_PANWALKAR}",
     "spt_mwkr": f"processing time over work remaining: {_HAUPT}",
     "winq": f"least work to come on the machine after the next one: {_HAUPT}",
-    "next_free": "least expected time that the job blocks its next machine; here, after AWINQ: " + _HAUPT,
+    "next_free": f"least expected time for which the job will block its next machine, a look-ahead like NINQ: {_HAUPT}",
 }
 
 ROLLED_OUT = KEYS
